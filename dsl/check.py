@@ -1,0 +1,497 @@
+"""Check a machine: names, types, constants, work; from syntax to a `Task` and the `Program` that acts in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, TypeVar, cast
+
+from dsl import syntax as s
+from dsl.codec import digest_node
+from dsl.errors import DslError
+from dsl.infer import UNKNOWN, Faults, Scope
+from dsl.interp import EvaluationFault, Globals
+from dsl.machine import Program, Task, UtilityValues
+from dsl.scope import SCALAR_MAX, ScopeBuilder, names_read, order
+from dsl.types import Bool, Int, Rat, Type, Variable, cardinality
+from dsl.work import WORK_MAX
+
+STATE_BITS_MAX = 4_096
+STARTS_MAX = 100_000
+BETTER = ("dominates", "strictly", "worst")
+
+_N = TypeVar("_N", bound=s.Node)
+
+
+def check_machine(machine: s.Machine) -> tuple[Task, Program]:
+    """The task and the program of a machine; raises DslError with every fault."""
+    task = check_declarations(machine.declarations)
+    return task, check_code(task, machine.agent)
+
+
+def check_declarations(declarations: s.Declarations) -> Task:
+    """Everything declared, checked; raises DslError with every fault."""
+    faults = Faults()
+    top = ScopeBuilder(Scope(), Globals(), faults)
+    for item in declarations.items:
+        if isinstance(item, s.Enum):
+            top.declare_enum(item)
+    top.declare_items([i for i in declarations.items if not isinstance(i, s.Enum)])
+    checker = _EnvironmentChecker(top, declarations.environment)
+    utility = _check_utility(top, declarations.utility)
+    task = checker.task(declarations, utility)
+    if faults.found or task is None:
+        raise DslError(tuple(faults.found))
+    _check_starts(task, faults)
+    if faults.found:
+        raise DslError(tuple(faults.found))
+    return task
+
+
+def check_code(task: Task, code: s.Code) -> Program:
+    """Code that acts in a task, checked; raises DslError with every fault."""
+    faults = Faults()
+    scope = _scope_of(task)
+    inner = ScopeBuilder(scope, task.shared, faults)
+    inner.calls = _calls(task)
+    observed = {v.name: v.type for v in task.observed}
+    _hide(inner, task, observed)
+    for slot in code.slots:
+        if slot.name in observed or any(slot.name == a.name for a in task.actions):
+            faults.add("G007", f"{slot.name} is already the name of a variable", slot)
+    inner.declare_items([slot for slot in code.slots if not isinstance(slot, s.Policy)])
+    policies = [slot for slot in code.slots if isinstance(slot, s.Policy)]
+    if len(policies) != 1 or policies[0].name != "main":
+        faults.add("G004", "code needs exactly one policy", code)
+    elif any(slot.name == "main" for slot in code.slots if not isinstance(slot, s.Policy)):
+        faults.add("G007", "main is the name of the policy", code)
+    else:
+        _check_policy(inner, task, policies[0], observed)
+    if faults.found:
+        raise DslError(tuple(faults.found))
+    return Program(code, digest_node(code), s.count_nodes(code), inner.names(), policies[0], task)
+
+
+def check_expression(names: Globals, expr: s.Expr, local: dict[str, Type]) -> Type:
+    """The type of an expression over constants and local names; raises DslError."""
+    faults = Faults()
+    builder = ScopeBuilder(_scope_of_globals(names), names, faults)
+    kind = builder.infer(expr, local)
+    if kind is not None and not faults.found:
+        builder.calls = {n: builder.bounded_work(f.body, _parameters(f), n) for n, f in names.functions.items()}
+        builder.bounded_work(expr, local, "this expression")
+    if faults.found or kind is None:
+        raise DslError(tuple(faults.found))
+    return kind
+
+
+def _parameters(function: Any) -> dict[str, Type]:
+    return {p.name: p.type for p in function.parameters}
+
+
+def _scope_of(task: Task) -> Scope:
+    return _scope_of_globals(task.shared)
+
+
+def _scope_of_globals(names: Globals) -> Scope:
+    from dsl.infer import Signature
+
+    scope = Scope(enums=dict(names.enums), types=dict(names.types), constants=set(names.types))
+    for enum in names.enums.values():
+        for member in enum.members:
+            scope.members.setdefault(member, []).append(enum)
+    for function in names.functions.values():
+        scope.signatures[function.name] = Signature(function.parameters, function.result)
+    return scope
+
+
+def _calls(task: Task) -> dict[str, int]:
+    """The work of the bodies of the functions that code may call."""
+    from dsl.work import WorkMeter
+
+    builder = ScopeBuilder(_scope_of(task), task.shared, Faults())
+    meter = WorkMeter(builder, builder.calls)
+    for function in task.shared.functions.values():
+        builder.calls[function.name] = meter.work(function.body, _parameters(function))
+    return builder.calls
+
+
+# --- environment ---------------------------------------------------------------------------------
+
+
+class _EnvironmentChecker:
+    def __init__(self, top: ScopeBuilder, environment: s.Environment) -> None:
+        self.top, self.environment = top, environment
+        self.faults = top.faults
+        self.inner = ScopeBuilder.extending(top)
+        self.inner.declare_items(
+            [i for i in environment.items if isinstance(i, (s.Const, s.Table, s.Def))]
+        )
+
+    def of(self, kind: type[_N]) -> list[_N]:
+        return [i for i in self.environment.items if isinstance(i, kind)]
+
+    def one(self, kind: type[_N], word: str, *, needed: bool) -> _N | None:
+        found = self.of(kind)
+        for extra in found[1:]:
+            self.faults.add("G004", f"{word} is given twice", extra)
+        if needed and not found:
+            self.faults.add("G004", f"the environment has no {word}", self.environment)
+        return found[0] if found else None
+
+    def task(self, declarations: s.Declarations, utility: UtilityValues | None) -> Task | None:
+        inner = self.inner
+        constants = inner.names()
+        states = self._variables(self.of(s.State), "a state")
+        starts = self._starts(states)
+        done = self.one(s.Done, "done", needed=False)
+        scope = inner.scope
+        self._add(states)
+        if done is not None:
+            later = [*self.of(s.Action), *self.of(s.Chance), *self.of(s.Define)]
+            for item in later:
+                scope.hidden[item.name] = "done reads the state alone"
+            for name in [v.name for v in states]:
+                scope.hidden[name + "'"] = "done reads the state alone"
+            inner.expect(done.value, Bool(), {}, "done")
+            scope.hidden.clear()
+        actions = self._variables(self.of(s.Action), "an action")
+        self._add(actions)
+        chances = self._chances()
+        self._add(chances)
+        for v in states:
+            scope.types[v.name + "'"] = v.type
+        plan = self._plan(states)
+        reward = self.one(s.Reward, "reward", needed=True)
+        if reward is not None:
+            inner.expect(reward.value, Rat(), {}, "reward")
+        observed = self._observed(states)
+        if not states:
+            self.faults.add("G004", "the environment has no state", self.environment)
+        if not actions:
+            self.faults.add("G004", "the environment has no action", self.environment)
+        self._limits(states)
+        if self.faults.found or reward is None or utility is None:
+            return None
+        self._work(plan, reward, done)
+        if self.faults.found:
+            return None
+        return Task(
+            declarations=declarations,
+            digest=digest_node(declarations),
+            names=constants,
+            shared=self.top.names(),
+            states=states,
+            starts=starts,
+            observed=observed,
+            actions=actions,
+            chances=chances,
+            plan=plan,
+            reward=reward.value,
+            done=None if done is None else done.value,
+            utility=utility,
+        )
+
+    def _variables(self, items: list[Any], what: str) -> tuple[Variable, ...]:
+        found: list[Variable] = []
+        for item in items:
+            kind = self.inner.resolve_finite(item.type, what)
+            if any(v.name == item.name for v in found):
+                self.faults.add("G007", f"{item.name} is declared twice", item)
+            elif self.inner.take(item.name, item):
+                found.append(Variable(item.name, UNKNOWN if kind is None else kind))
+        return tuple(found)
+
+    def _add(self, variables: tuple[Variable, ...]) -> None:
+        for v in variables:
+            self.inner.scope.types[v.name] = v.type
+
+    def _starts(self, states: tuple[Variable, ...]) -> tuple[s.Expr | s.Dist, ...]:
+        starts: list[s.Expr | s.Dist] = []
+        above: dict[str, Type] = {}
+        kinds = {v.name: v.type for v in states}
+        hidden = self.inner.scope.hidden
+        for item in self.of(s.State):
+            hidden[item.name] = "a start reads the state variables above it"
+        for item in self.of(s.State):
+            kind = kinds.get(item.name)
+            if kind is None or item.name in above:
+                continue
+            if kind is not UNKNOWN:
+                if isinstance(item.start, s.DIST_NODES):
+                    self.inner.infer_dist(cast(s.Dist, item.start), kind, above)
+                else:
+                    self.inner.expect(cast(s.Expr, item.start), kind, above, f"the start of {item.name}")
+            starts.append(item.start)
+            above[item.name] = kind
+        hidden.clear()
+        return tuple(starts)
+
+    def _chances(self) -> tuple[Variable, ...]:
+        found: list[Variable] = []
+        for item in self.of(s.Chance):
+            kind = self.inner.resolve(item.type)
+            if any(v.name == item.name for v in found):
+                self.faults.add("G007", f"{item.name} is declared twice", item)
+            elif self.inner.take(item.name, item):
+                found.append(Variable(item.name, UNKNOWN if kind is None else kind))
+        return tuple(found)
+
+    def _plan(self, states: tuple[Variable, ...]) -> tuple[s.Define | s.Chance | s.Next, ...]:
+        """Lets, draws and next values in an order in which each reads only what stands before it."""
+        inner, kinds = self.inner, {v.name: v.type for v in states}
+        items: dict[str, s.Define | s.Chance | s.Next] = {}
+        for item in self.of(s.Define):
+            if item.name in items:
+                self.faults.add("G007", f"{item.name} is declared twice", item)
+            elif inner.take(item.name, item):
+                items[item.name] = item
+        for nxt in self.of(s.Next):
+            if nxt.name not in kinds:
+                inner.unknown(nxt.name, nxt, list(kinds))
+            elif nxt.name + "'" in items:
+                self.faults.add("G004", f"{nxt.name}' is given twice", nxt)
+            else:
+                items[nxt.name + "'"] = nxt
+        for name in kinds:
+            items.setdefault(name + "'", s.Next(name, s.Name(name)))
+        draws = self.of(s.Chance)
+        reads: dict[str, set[str]] = {}
+        for key, item in items.items():
+            reads[key] = names_read(item.value) & (items.keys() | {d.name for d in draws})
+        for draw, above in zip(draws, [None, *draws], strict=False):
+            items.setdefault(draw.name, draw)
+            reads[draw.name] = names_read(draw.dist) & (reads.keys() | items.keys())
+            if above is not None:
+                reads[draw.name].add(above.name)
+        self._draws_read_no_next(draws, reads)
+        ordered = order(reads, lambda n, path: self._circle(items[n], path))
+        for key in ordered:
+            self._check_item(items[key], kinds)
+        return tuple(items[key] for key in _draws_late(ordered, items, reads))
+
+    def _draws_read_no_next(self, draws: list[s.Chance], reads: dict[str, set[str]]) -> None:
+        for draw in draws:
+            seen, pending = set[str](), list(reads[draw.name])
+            while pending:
+                name = pending.pop()
+                if name in seen or name not in reads:
+                    continue
+                seen.add(name)
+                pending.extend(reads[name])
+            primed = sorted(n for n in seen if n.endswith("'"))
+            if primed:
+                message = f"{primed[0]} cannot be read here: chance is drawn before the next state is known"
+                self.faults.add("G011", message, draw)
+
+    def _circle(self, item: s.Node, path: list[str]) -> None:
+        self.faults.add("G020", f"a circle of definitions: {' -> '.join(path)}", item)
+
+    def _check_item(self, item: s.Define | s.Chance | s.Next, kinds: dict[str, Type]) -> None:
+        inner = self.inner
+        match item:
+            case s.Define(name, value):
+                kind = inner.infer(value)
+                inner.scope.types[name] = UNKNOWN if kind is None else kind
+            case s.Next(name, value):
+                if kinds[name] is not UNKNOWN:
+                    inner.expect(value, kinds[name], {}, f"{name}'")
+            case s.Chance(name, _, dist):
+                kind = inner.scope.types.get(name)
+                if kind is not None and kind is not UNKNOWN:
+                    inner.infer_dist(dist, kind, {})
+
+    def _observed(self, states: tuple[Variable, ...]) -> tuple[Variable, ...]:
+        listed = self.of(s.Observe)
+        if not listed:
+            return states
+        for extra in listed[1:]:
+            self.faults.add("G004", "observe is given twice", extra)
+        names = listed[0].names
+        known = {v.name: v for v in states}
+        for name, count in Counter(names).items():
+            if name not in known:
+                self.inner.unknown(name, listed[0], list(known))
+            elif count > 1:
+                self.faults.add("G007", f"{name} is observed twice", listed[0])
+        return tuple(known[n] for n in dict.fromkeys(names) if n in known)
+
+    def _limits(self, states: tuple[Variable, ...]) -> None:
+        total = 1
+        for v in states:
+            count = cardinality(v.type)
+            if v.type is UNKNOWN or count is None:
+                return
+            total *= min(count, 1 << (STATE_BITS_MAX + 1))
+        if total.bit_length() - 1 > STATE_BITS_MAX:
+            self.faults.add("G003", f"more than {STATE_BITS_MAX} bits of state", self.environment)
+
+    def _work(
+        self, plan: tuple[s.Define | s.Chance | s.Next, ...], reward: s.Reward, done: s.Done | None
+    ) -> None:
+        parts: list[s.Expr | s.Dist] = [
+            item.dist if isinstance(item, s.Chance) else item.value for item in plan
+        ]
+        parts.append(reward.value)
+        if done is not None:
+            parts.append(done.value)
+        total = sum(self.inner.bounded_work(part, {}, "this") for part in parts)
+        if total > WORK_MAX and not self.faults.found:
+            message = f"a step may take {total} units of work, {WORK_MAX:,} are allowed"
+            self.faults.add("G018", message, self.environment)
+
+
+def _draws_late(
+    ordered: list[str],
+    items: dict[str, s.Define | s.Chance | s.Next],
+    reads: dict[str, set[str]],
+) -> list[str]:
+    """The same order with everything that needs no later draw moved before it, so that it is evaluated once."""
+    draws = [n for n in ordered if isinstance(items[n], s.Chance)]
+    level: dict[str, int] = {}
+    for name in ordered:
+        below = [level[n] for n in reads[name] if n in level]
+        own = draws.index(name) + 1 if name in draws else 0
+        level[name] = max([own, *below])
+    return sorted(ordered, key=lambda n: (level[n], n not in draws))
+
+
+# --- utility -------------------------------------------------------------------------------------
+
+
+def _check_utility(top: ScopeBuilder, utility: s.Utility) -> UtilityValues | None:
+    faults = top.faults
+    found: dict[str, Any] = {}
+    for setting in utility.settings:
+        if setting.key not in _SETTINGS:
+            top.unknown(setting.key, setting, [*_SETTINGS])
+        elif setting.key in found:
+            faults.add("G004", f"{setting.key} is given twice", setting)
+        else:
+            found[setting.key] = _setting(top, setting)
+    if any(value is None for value in found.values()):
+        return None
+    if ("discount" in found) == ("horizon" in found):
+        faults.add("G025", "a utility has either a discount or a horizon", utility, help="discount 99/100")
+        return None
+    return UtilityValues(
+        discount=found.get("discount", Fraction(1)),
+        horizon=found.get("horizon"),
+        tick_price=found.get("tick_price", Fraction(0)),
+        size_price=found.get("size_price", Fraction(0)),
+        better=found.get("better", "dominates"),
+    )
+
+
+def _setting(top: ScopeBuilder, setting: s.Setting) -> Any:
+    key, value = setting.key, setting.value
+    if key == "better":
+        if isinstance(value, s.Name) and value.name in BETTER:
+            return value.name
+        top.faults.add("G025", f"better is one of {', '.join(BETTER)}", setting)
+        return None
+    wanted, within, words = _SETTINGS[key]
+    if not top.constant(value, wanted, key):
+        return None
+    number = top.constant_value(value)
+    if number is None:
+        return None
+    if not within(number):
+        top.faults.add("G025", f"{key} must be {words}, found {number}", setting)
+        return None
+    return number if key == "horizon" else Fraction(number)
+
+
+_SETTINGS: dict[str, tuple[Type, Callable[[Any], bool], str]] = {
+    "discount": (Rat(), lambda v: 0 <= v < 1, "at least 0 and below 1"),
+    "horizon": (Int(), lambda v: 1 <= v <= SCALAR_MAX, "at least 1"),
+    "tick_price": (Rat(), lambda v: v >= 0, "at least 0"),
+    "size_price": (Rat(), lambda v: v >= 0, "at least 0"),
+    "better": (Rat(), lambda v: True, ""),
+}
+
+
+# --- starts and policy ---------------------------------------------------------------------------
+
+
+def _check_starts(task: Task, faults: Faults) -> None:
+    count = 1
+    for start, variable in zip(task.starts, task.states, strict=True):
+        if isinstance(start, s.DIST_NODES):
+            count *= cardinality(variable.type) or 1
+    try:
+        if count <= STARTS_MAX:
+            task.start_states()
+        else:
+            for i, _ in enumerate(task._draw_starts(0, {}, Fraction(1))):
+                if i > STARTS_MAX:
+                    message = f"more than {STARTS_MAX:,} possible starts"
+                    faults.add("G003", message, task.declarations.environment)
+                    return
+    except EvaluationFault as fault:
+        faults.add(fault.code, fault.message, fault.node)
+
+
+def _hide(inner: ScopeBuilder, task: Task, observed: dict[str, Type]) -> None:
+    hidden = inner.scope.hidden
+    for v in task.states:
+        hidden[v.name + "'"] = "code decides before the step"
+        if v.name not in observed:
+            hidden[v.name] = "it is not observed"
+    for v in task.chances:
+        hidden[v.name] = "chance is drawn after the policy has decided"
+    for v in task.actions:
+        hidden[v.name] = "an action is read below its assignment"
+    for item in task.declarations.environment.items:
+        if isinstance(item, s.Define):
+            hidden[item.name] = "code cannot read the environment's lets"
+        elif isinstance(item, (s.Const, s.Table, s.Def)):
+            hidden[item.name] = "it is declared inside the environment; move it to the top level"
+
+
+def _check_policy(inner: ScopeBuilder, task: Task, policy: s.Policy, observed: dict[str, Type]) -> None:
+    faults = inner.faults
+    actions = {v.name: v.type for v in task.actions}
+    inner.scope.types.update(observed)
+    local: dict[str, Type] = {}
+    assigned: set[str] = set()
+    work = 0
+    for statement in policy.body:
+        name, value = statement.name, statement.value
+        if isinstance(statement, s.Define):
+            inner.declare(name, local, statement)
+            if name in actions:
+                faults.add("G007", f"{name} is already the name of an action", statement)
+            kind = inner.infer(value, local)
+        else:
+            kind = _check_assignment(inner, statement, actions, assigned, local)
+        if not faults.found:
+            work += inner.bounded_work(value, local, "this")
+        local[name] = UNKNOWN if kind is None else kind
+    for name in actions:
+        if name not in assigned:
+            faults.add("G023", f"the policy never assigns {name}", policy)
+    if work > WORK_MAX and not faults.found:
+        faults.add("G018", f"the policy may take {work} units of work, {WORK_MAX:,} are allowed", policy)
+
+
+def _check_assignment(
+    inner: ScopeBuilder,
+    statement: s.Assign,
+    actions: dict[str, Type],
+    assigned: set[str],
+    local: dict[str, Type],
+) -> Type | None:
+    name = statement.name
+    if name not in actions:
+        inner.unknown(name, statement, list(actions))
+        return None
+    if name in assigned:
+        inner.faults.add("G023", f"{name} is assigned twice", statement)
+    assigned.add(name)
+    inner.expect(statement.value, actions[name], local, name)
+    return actions[name]
+
+
+__all__ = ["check_code", "check_declarations", "check_expression", "check_machine", "Int"]

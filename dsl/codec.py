@@ -1,0 +1,386 @@
+"""Trees as canonical JSON, their digests and their Gödel numbers.
+
+Canonical: sorted ASCII keys, no white space, no floats, integers beyond 2^53 and rationals as strings. Digests are taken of
+this form alone. Decoding is strict: anything that encoding would not have written is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from functools import cache
+from typing import Any, TypeAlias, cast
+
+from dsl import syntax as s
+
+Json: TypeAlias = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
+
+VERSION = 1
+SAFE_INTEGER = 2**53
+DEPTH_MAX = 1_000
+
+
+class CodecError(ValueError):
+    """Data that is not the canonical form of anything."""
+
+
+# --- canonical JSON ------------------------------------------------------------------------------
+
+
+def canonical_json(value: Json) -> bytes:
+    """The one byte string that stands for a value; refuses floats, big integers and keys that are not strings."""
+    _require_plain(value, 0)
+    return json.dumps(
+        value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False
+    ).encode("ascii")
+
+
+def decode_json(data: bytes) -> Json:
+    """Read canonical JSON; refuses bytes that `canonical_json` would not have written."""
+    try:
+        value = json.loads(data, parse_float=_refuse_number, parse_constant=_refuse_number)
+    except (ValueError, RecursionError) as error:
+        raise CodecError(f"not JSON: {error}") from None
+    if canonical_json(value) != data:
+        raise CodecError("JSON that is not in canonical form")
+    return cast(Json, value)
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _refuse_number(text: str) -> Any:
+    raise CodecError(f"{text} is not an exact number")
+
+
+def _require_plain(value: Any, depth: int) -> None:
+    if depth > DEPTH_MAX:
+        raise CodecError("nested too deeply")
+    kind = type(value)
+    if kind is int:
+        if not -SAFE_INTEGER < value < SAFE_INTEGER:
+            raise CodecError("an integer beyond 2^53 must be written as a string")
+    elif kind is list or kind is tuple:
+        for item in value:
+            _require_plain(item, depth + 1)
+    elif kind is dict:
+        for key, item in value.items():
+            if type(key) is not str:
+                raise CodecError("a key that is not a string")
+            _require_plain(item, depth + 1)
+    elif value is not None and kind is not str and kind is not bool:
+        raise CodecError(f"a {kind.__name__} has no canonical form")
+
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+def encode_int(value: int) -> int | str:
+    """An integer; beyond 2^53 as a string."""
+    return value if -SAFE_INTEGER < value < SAFE_INTEGER else str(value)
+
+
+def decode_int(value: Json) -> int:
+    """The integer that `encode_int` wrote."""
+    if type(value) is int:
+        return value
+    if type(value) is str:
+        number = _parse_decimal(value)
+        if -SAFE_INTEGER < number < SAFE_INTEGER or str(number) != value:
+            raise CodecError(f"{value!r} is not the canonical form of an integer")
+        return number
+    raise CodecError(f"expected an integer, found {value!r}")
+
+
+def encode_rational(value: Fraction | int) -> str:
+    """A rational in lowest terms: `"1/3"`, `"-2"`."""
+    return str(Fraction(value))
+
+
+def decode_rational(value: Json) -> Fraction:
+    """The rational that `encode_rational` wrote."""
+    if type(value) is not str:
+        raise CodecError(f"expected a rational as a string, found {value!r}")
+    above, _, below = value.partition("/")
+    denominator = _parse_decimal(below) if "/" in value else 1
+    if denominator <= 0:
+        raise CodecError(f"{value!r} is not a rational")
+    number = Fraction(_parse_decimal(above), denominator)
+    if str(number) != value:
+        raise CodecError(f"{value!r} is not in lowest terms")
+    return number
+
+
+def _parse_decimal(text: str) -> int:
+    digits = text[1:] if text.startswith("-") else text
+    if not digits.isascii() or not digits.isdigit():
+        raise CodecError(f"{text!r} is not an integer")
+    try:
+        return int(text)
+    except ValueError:
+        raise CodecError("an integer with too many digits") from None
+
+
+# --- trees ---------------------------------------------------------------------------------------
+
+_UNARY = frozenset({"not", "-"})
+_BINARY = frozenset({"+", "-", "*", "/", "div", "mod", "and", "or", "implies"})
+_COMPARE = frozenset({"<", "<=", ">", ">=", "==", "!="})
+
+_EXPR: tuple[type[s.Node], ...] = (
+    *(s.BoolLit, s.IntLit, s.RatLit, s.Name, s.Primed, s.Member, s.Unary, s.Binary, s.Compare),
+    *(s.If, s.Let, s.Match, s.Call, s.Index, s.ArrayLit, s.ArrayFor),
+)
+_SLOT = (s.Param, s.Table, s.Def, s.Policy)
+_STATEMENT = (s.Define, s.Assign)
+_TOP = (s.Enum, s.Const, s.Table, s.Def)
+_ENVIRONMENT = (
+    *(s.State, s.Observe, s.Action, s.Chance, s.Define, s.Next, s.Reward, s.Done),
+    *(s.Table, s.Const, s.Def),
+)
+
+# What a field may hold: a word of `_LEAVES`, node classes, or one of these with `*` (a tuple) or `?` (may be absent).
+Kind: TypeAlias = str | tuple[type[s.Node], ...]
+_E, _T, _D = _EXPR, s.TYPE_NODES, s.DIST_NODES
+
+_SHAPES: dict[str, tuple[type[s.Node], tuple[tuple[str, Kind, str], ...]]] = {
+    "bool": (s.BoolLit, (("value", "bool", ""),)),
+    "int": (s.IntLit, (("value", "int", ""),)),
+    "rat": (s.RatLit, (("value", "rat", ""),)),
+    "name": (s.Name, (("name", "word", ""),)),
+    "primed": (s.Primed, (("name", "word", ""),)),
+    "member": (s.Member, (("enum", "word", ""), ("member", "word", ""))),
+    "unary": (s.Unary, (("op", "unary", ""), ("operand", _E, ""))),
+    "binary": (s.Binary, (("op", "binary", ""), ("left", _E, ""), ("right", _E, ""))),
+    "compare": (s.Compare, (("ops", "compare", "*"), ("operands", _E, "*"))),
+    "if": (s.If, (("test", _E, ""), ("then", _E, ""), ("otherwise", _E, ""))),
+    "let": (s.Let, (("name", "word", ""), ("value", _E, ""), ("body", _E, ""))),
+    "arm": (s.Arm, (("patterns", _E, "*"), ("body", _E, ""))),
+    "match": (s.Match, (("subject", _E, ""), ("arms", (s.Arm,), "*"), ("otherwise", _E, "?"))),
+    "call": (s.Call, (("name", "word", ""), ("args", _E, "*"))),
+    "index": (s.Index, (("array", _E, ""), ("index", _E, ""))),
+    "array": (s.ArrayLit, (("items", _E, "*"),)),
+    "array_for": (
+        s.ArrayFor,
+        (("var", "word", ""), ("low", _E, ""), ("high", _E, ""), ("body", _E, "")),
+    ),
+    "type_bool": (s.BoolType, ()),
+    "type_int": (s.IntType, (("low", _E, "?"), ("high", _E, "?"))),
+    "type_rat": (s.RatType, (("low", _E, "?"), ("high", _E, "?"))),
+    "type_name": (s.NamedType, (("name", "word", ""),)),
+    "type_array": (s.ArrayType, (("size", _E, ""), ("item", _T, ""))),
+    "weighted": (s.Weighted, (("value", _E, ""), ("weight", _E, ""))),
+    "dist_map": (s.DistMap, (("entries", (s.Weighted,), "*"),)),
+    "dist_for": (
+        s.DistFor,
+        (("var", "word", ""), ("low", _E, ""), ("high", _E, ""), ("entry", (s.Weighted,), "")),
+    ),
+    "dist_if": (s.DistIf, (("test", _E, ""), ("then", _D, ""), ("otherwise", _D, ""))),
+    "dist_let": (s.DistLet, (("name", "word", ""), ("value", _E, ""), ("body", _D, ""))),
+    "dist_arm": (s.DistArm, (("patterns", _E, "*"), ("body", _D, ""))),
+    "dist_match": (
+        s.DistMatch,
+        (("subject", _E, ""), ("arms", (s.DistArm,), "*"), ("otherwise", _D, "?")),
+    ),
+    "enum": (s.Enum, (("name", "word", ""), ("members", "word", "*"))),
+    "const": (s.Const, (("name", "word", ""), ("value", _E, ""))),
+    "table": (s.Table, (("name", "word", ""), ("type", _T, ""), ("value", _E, ""))),
+    "parameter": (s.Parameter, (("name", "word", ""), ("type", _T, ""))),
+    "def": (
+        s.Def,
+        (
+            ("name", "word", ""),
+            ("parameters", (s.Parameter,), "*"),
+            ("result", _T, ""),
+            ("body", _E, ""),
+        ),
+    ),
+    "state": (s.State, (("name", "word", ""), ("type", _T, ""), ("start", _E + _D, ""))),
+    "observe": (s.Observe, (("names", "word", "*"),)),
+    "action": (s.Action, (("name", "word", ""), ("type", _T, ""))),
+    "chance": (s.Chance, (("name", "word", ""), ("type", _T, ""), ("dist", _D, ""))),
+    "define": (s.Define, (("name", "word", ""), ("value", _E, ""))),
+    "next": (s.Next, (("name", "word", ""), ("value", _E, ""))),
+    "reward": (s.Reward, (("value", _E, ""),)),
+    "done": (s.Done, (("value", _E, ""),)),
+    "environment": (s.Environment, (("items", _ENVIRONMENT, "*"),)),
+    "setting": (s.Setting, (("key", "word", ""), ("value", _E, ""))),
+    "utility": (s.Utility, (("settings", (s.Setting,), "*"),)),
+    "param": (s.Param, (("name", "word", ""), ("type", _T, ""), ("value", _E, ""))),
+    "assign": (s.Assign, (("name", "word", ""), ("value", _E, ""))),
+    "policy": (s.Policy, (("name", "word", ""), ("body", _STATEMENT, "*"))),
+    "code": (s.Code, (("slots", _SLOT, "*"),)),
+    "declarations": (
+        s.Declarations,
+        (
+            ("name", "word", ""),
+            ("items", _TOP, "*"),
+            ("environment", (s.Environment,), ""),
+            ("utility", (s.Utility,), ""),
+        ),
+    ),
+    "machine": (s.Machine, (("declarations", (s.Declarations,), ""), ("agent", (s.Code,), ""))),
+}
+_TAGS = {shape[0]: (tag, shape[1]) for tag, shape in _SHAPES.items()}
+
+
+def encode_node(node: s.Node) -> Json:
+    """A tree as JSON: `[tag, field, …]`."""
+    tag, shape = _TAGS[type(node)]
+    out: list[Json] = [tag]
+    for name, kind, count in shape:
+        value = getattr(node, name)
+        if count == "*":
+            out.append([_encode_field(v, kind) for v in value])
+        elif value is None:
+            out.append(None)
+        else:
+            out.append(_encode_field(value, kind))
+    return out
+
+
+def decode_node(value: Json, *allowed: type[s.Node]) -> s.Node:
+    """The tree that `encode_node` wrote; its root is one of the classes `allowed` (any, where none is given).
+
+    Raises CodecError for anything else, literals that are not folded included.
+    """
+    return _decode_node(value, allowed, 0)
+
+
+def encode_tree(node: s.Node) -> bytes:
+    """Canonical JSON of a tree, with the version of the form."""
+    return canonical_json([VERSION, encode_node(node)])
+
+
+def decode_tree(data: bytes, *allowed: type[s.Node]) -> s.Node:
+    """The tree that `encode_tree` wrote."""
+    value = decode_json(data)
+    if not isinstance(value, list) or len(value) != 2 or value[0] != VERSION or value[0] is True:
+        raise CodecError("a tree of an unknown version")
+    return decode_node(value[1], *allowed)
+
+
+def digest_node(node: s.Node) -> str:
+    """SHA-256 of the canonical form of a tree."""
+    return digest(encode_tree(node))
+
+
+def number_of(node: s.Node) -> int:
+    """The Gödel number of a tree: its canonical form read as one number in base 256, after a leading 1."""
+    return int.from_bytes(b"\x01" + encode_tree(node), "big")
+
+
+def node_of_number(number: int) -> s.Node:
+    """The tree with that Gödel number; raises CodecError where there is none."""
+    if number < 1:
+        raise CodecError("not a Gödel number")
+    data = number.to_bytes((number.bit_length() + 7) // 8, "big")
+    if data[:1] != b"\x01":
+        raise CodecError("not a Gödel number")
+    return decode_tree(data[1:])
+
+
+def _encode_field(value: Any, kind: Kind) -> Json:
+    if isinstance(kind, tuple):
+        return encode_node(value)
+    return _LEAVES[kind][0](value)
+
+
+def _decode_node(value: Json, allowed: tuple[type[s.Node], ...], depth: int) -> s.Node:
+    if depth > DEPTH_MAX // 2:
+        raise CodecError("nested too deeply")
+    if not isinstance(value, list) or not value or not isinstance(value[0], str):
+        raise CodecError("expected a node [tag, …]")
+    known = _SHAPES.get(value[0])
+    if known is None:
+        raise CodecError(f"unknown node {value[0]!r}")
+    cls, shape = known
+    if allowed and cls not in allowed:
+        raise CodecError(f"a node {value[0]!r} cannot stand here")
+    if len(value) != len(shape) + 1:
+        raise CodecError(f"a node {value[0]!r} has {len(shape)} fields, found {len(value) - 1}")
+    held: dict[str, Any] = {}
+    for field, (name, kind, count) in zip(value[1:], shape, strict=True):
+        if count == "*":
+            if not isinstance(field, list):
+                raise CodecError(f"{value[0]}.{name} must be a list")
+            held[name] = tuple(_decode_field(f, kind, depth) for f in field)
+        elif field is None and count == "?":
+            held[name] = None
+        else:
+            held[name] = _decode_field(field, kind, depth)
+    node = cls(**held)
+    _require_well_formed(node)
+    return node
+
+
+def _decode_field(value: Json, kind: Kind, depth: int) -> Any:
+    if isinstance(kind, tuple):
+        return _decode_node(value, kind, depth + 1)
+    return _LEAVES[kind][1](value)
+
+
+def _decode_bool(value: Json) -> bool:
+    if type(value) is not bool:
+        raise CodecError(f"expected true or false, found {value!r}")
+    return value
+
+
+@cache
+def _is_word(text: str) -> bool:
+    return text.isascii() and text.isidentifier() and text not in s.KEYWORDS
+
+
+def _decode_word(value: Json) -> str:
+    if type(value) is not str or not _is_word(value):
+        raise CodecError(f"{value!r} is not a name")
+    return value
+
+
+def _one_of(words: frozenset[str]) -> Callable[[Json], str]:
+    def decode(value: Json) -> str:
+        if type(value) is not str or value not in words:
+            raise CodecError(f"{value!r} is not one of {', '.join(sorted(words))}")
+        return value
+
+    return decode
+
+
+_LEAVES: dict[str, tuple[Callable[[Any], Json], Callable[[Json], Any]]] = {
+    "bool": (lambda v: v, _decode_bool),
+    "int": (encode_int, decode_int),
+    "rat": (encode_rational, decode_rational),
+    "word": (lambda v: v, _decode_word),
+    "unary": (lambda v: v, _one_of(_UNARY)),
+    "binary": (lambda v: v, _one_of(_BINARY)),
+    "compare": (lambda v: v, _one_of(_COMPARE)),
+}
+
+
+def _require_well_formed(node: s.Node) -> None:
+    """What the parser can produce and nothing else: one tree for one text."""
+    match node:
+        case s.Unary("-", s.IntLit() | s.RatLit()) | s.Binary("/", s.IntLit(), s.IntLit(1)):
+            raise CodecError("a literal that is not folded")
+        case s.Binary("/", s.IntLit(), s.IntLit(below)) if below > 0:
+            raise CodecError("a literal that is not folded")
+        case s.Compare(ops, operands):
+            if not ops or len(operands) != len(ops) + 1 or not chain_goes_one_way(ops):
+                raise CodecError("a chain of comparisons that does not go one way")
+        case s.ArrayLit(()) | s.Arm(()) | s.DistArm(()) | s.DistMap(()):
+            raise CodecError("an empty list")
+        case s.Enum(_, ()) | s.Observe(()):
+            raise CodecError("an empty list")
+        case s.IntType(low, high) | s.RatType(low, high) if (low is None) != (high is None):
+            raise CodecError("half a range")
+        case _:
+            pass
+
+
+def chain_goes_one_way(ops: tuple[str, ...]) -> bool:
+    """`<` and `<=` chain with each other, so do `>` and `>=`; `==` and `!=` do not chain."""
+    return len(ops) == 1 or set(ops) <= {"<", "<="} or set(ops) <= {">", ">="}

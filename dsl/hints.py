@@ -1,0 +1,217 @@
+"""Say in the reader's words what a syntax error found and expected, with a hint for habits from other languages."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from dsl.errors import Diagnostic
+from dsl.span import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where reading stopped: the kind of token and its text (empty at the end of the file)."""
+
+    kind: str
+    text: str
+    span: Span
+
+
+HABITS: tuple[tuple[str, str], ...] = (
+    ("===", "equality is `==`"),
+    ("!==", "inequality is `!=`"),
+    ("==>", "implication is `implies`"),
+    ("<=>", "two tests agree when `==` says so"),
+    ("&&", "write `and`"),
+    ("||", "write `or`"),
+    ("**", "there is no power operator; multiply, or write a `def`"),
+    ("//", "division that floors is `div`; a comment starts with `#`"),
+    ("/*", "a comment starts with `#` and ends with its line"),
+    (":=", "a definition is written with `=`"),
+    ("->", "implication is `implies`; the result of a `def` stands after `:`"),
+    ("=>", "implication is `implies`; an arm of a `match` is `pattern: value`"),
+    ("<>", "inequality is `!=`"),
+    ("++", "there is no `++`; write `+ 1`"),
+    ("+=", "nothing is updated in place; a next value is `x' = x + …`"),
+    ("-=", "nothing is updated in place; a next value is `x' = x - …`"),
+    ("!", "write `not`, or `!=` for inequality"),
+    ("%", "the remainder is `mod`"),
+    ("?", "a choice is written `if c then a else b`"),
+    (";", "items need no separator"),
+    ("$", "names are made of letters, digits and `_`"),
+    ("@", "names are made of letters, digits and `_`"),
+    ('"', "there are no strings; use the members of an `enum`"),
+    ("'", "only the name of a state variable takes a `'`: its next value"),
+    ("\u2264", "write `<=`"),
+    ("\u2265", "write `>=`"),
+    ("\u2260", "write `!=`"),
+    ("\u2227", "write `and`"),
+    ("\u2228", "write `or`"),
+    ("\u00ac", "write `not`"),
+    ("\u2192", "implication is `implies`"),
+    ("\u21d2", "implication is `implies`"),
+    ("\u00d7", "write `*`"),
+    ("\u00f7", "write `/`, or `div` to floor"),
+    ("\u2212", "write `-`"),
+    ("\u2019", "the next value of `x` is `x'`, with a straight quote"),
+    ("\ufeff", "save the file as UTF-8 without a byte order mark"),
+)
+"""What people bring along from other languages, longest first where one begins another."""
+
+_EXPRESSION = frozenset(
+    "LPAR LSQB ROW NUMERAL DECIMAL HEX TRUE FALSE NAME PRIMED IF LET FOLD FORALL EXISTS MATCH MINUS TILDE NOT INT "
+    "BITS SEXT".split()
+)
+_AFTER_EXPRESSION = frozenset("OPERATOR MINUS SLASH BAR WITH LSQB LPAR DOT".split())
+_GROUPS: tuple[tuple[str, frozenset[str], str], ...] = (
+    # a token that tells the group, the tokens it stands for, how it is called
+    (
+        "ENVIRONMENT",
+        frozenset(
+            "ENUM CONST TABLE DEF ENVIRONMENT UTILITY REQUIRE AGENT SEARCHER SEARCH".split()
+        ),
+        "a declaration (`enum`, `const`, `table`, `def`) or a block (`environment`, `utility`, `agent`)",
+    ),
+    (
+        "CHANCE",
+        frozenset(
+            "STATE UNKNOWN ASSUME ACTION ADVERSARY CHANCE LET PRIMED REWARD DONE TABLE CONST DEF OBSERVE REPORT".split()
+        ),
+        "an item (`state`, `action`, `chance`, `let`, `x' =`, `reward`, `done`)",
+    ),
+    (
+        "POLICY",
+        frozenset("MEMORY PARAM TABLE DEF POLICY".split()),
+        "a slot (`param`, `table`, `def`, `policy`)",
+    ),
+    ("FAMILY", frozenset("FAMILY SWITCH PRICES WORLD UTILITY REQUIRE".split()), "an item of `search`"),
+    ("BITS", frozenset("BOOL INT RAT BITS ARRAY NAME".split()), "a type"),
+)
+
+
+def explain(
+    found: Found, accepts: frozenset[str], *, text: str, spelling: dict[str, str], before: Found
+) -> Diagnostic:
+    """The fault at `found`, where only the kinds in `accepts` could have stood."""
+    habit = _foreign_spelling(found, text) or _foreign_form(found, accepts, text, before)
+    wanted = describe(accepts, spelling)
+    if habit is not None:
+        return habit
+    what = f"`{found.text}`" if found.text else "the end of the file"
+    if found.kind == "ROW":
+        what = "`[`"
+    hint = _advice(found, accepts, text, before)
+    code = "G002" if found.kind == "CHARACTER" else "G001"
+    return Diagnostic(code, f"expected {wanted}, found {what}", found.span, help=hint)
+
+
+def describe(accepts: frozenset[str], spelling: dict[str, str]) -> str:
+    """What could stand there, in words."""
+    words: list[str] = []
+    rest = set(accepts)
+    if {"LPAR", "MATCH", "NUMERAL"} <= rest:
+        words.append("an expression")
+        rest -= _EXPRESSION | {"FOR"}
+        if "LBRACE" in rest:
+            words.append("a distribution `{ value: weight, … }`")
+            rest -= {"LBRACE"}
+    elif {"LBRACE", "IF", "MATCH"} <= rest:
+        words.append("a distribution `{ value: weight, … }`")
+        rest -= {"LBRACE", "IF", "MATCH", "LET"}
+    elif "OPERATOR" in rest:
+        rest -= _AFTER_EXPRESSION
+        if not rest - {"$END"}:
+            words.append("an operator")
+    for sign, group, name in _GROUPS:
+        if sign in rest and len(rest & group) > 2:
+            words.append(name)
+            rest -= group
+    for kind, name in (("NAME", "a name"), ("PRIMED", "`x' = …`"), ("NUMERAL", "a number")):
+        if kind in rest:
+            words.append(name)
+    if "NUMERAL" in rest:
+        rest -= {"DECIMAL", "HEX"}
+    rest -= {"NAME", "PRIMED", "NUMERAL"}
+    words += sorted(spelling[k] for k in rest if k != "$END")
+    if "$END" in rest and not words:
+        words.append("the end of the file")
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]
+
+
+def _foreign_spelling(found: Found, text: str) -> Diagnostic | None:
+    at = found.span.start
+    for spelling, hint in HABITS:
+        for start in range(at, at - len(spelling), -1):
+            if start >= 0 and text.startswith(spelling, start) and _tells(spelling, start, text):
+                span = _stretch(found.span, start, len(spelling))
+                return Diagnostic("G002", f"`{spelling}` is not part of the language", span, help=hint)
+    return None
+
+
+def _tells(spelling: str, start: int, text: str) -> bool:
+    if spelling == "!":
+        return not text.startswith("!=", start)
+    if spelling == "->":  # `a->b` may be meant as `a - > b` by nobody
+        return True
+    return True
+
+
+def _stretch(span: Span, start: int, length: int) -> Span:
+    column = span.column - (span.start - start)
+    return Span(span.line, column, span.line, column + length, start, start + length)
+
+
+def _foreign_form(
+    found: Found, accepts: frozenset[str], text: str, before: Found
+) -> Diagnostic | None:
+    """Habits that show in the order of tokens rather than in one of them."""
+    after = "OPERATOR" in accepts
+    message: str | None = None
+    hint = ""
+    if found.kind == "ASSIGN" and after:
+        if before.kind == "PRIMED" and text[: before.span.start].rstrip().endswith("("):
+            message, hint = "an update in parentheses", "a next value is an item of its own: `x' = e`"
+        else:
+            message, hint = "`=` in a test", "equality is `==`"
+    elif found.text == "==" and "ASSIGN" in accepts:
+        message, hint = "`==` in a definition", "a definition is written with `=`"
+    elif found.text in ("elif", "elsif", "elseif"):
+        message, hint = f"`{found.text}` is not part of the language", "write `else if`"
+    elif found.kind == "IF" and after and found.span.line == before.span.end_line:
+        message, hint = "`if` after a value", "a choice is written `if c then a else b`"
+    elif found.kind == "COLON" and after and "THEN" in accepts:
+        message, hint = "`:` after a test", "a choice is written `if c then a else b`"
+    elif found.kind == "COLON" and after:
+        message, hint = "`:` after a value", "a distribution is written `{ value: weight, … }`"
+    elif found.text == "return":
+        message, hint = "`return` is not part of the language", "the value of a `def` stands after `=`"
+    elif found.text in ("while", "loop"):
+        message = f"`{found.text}` is not part of the language"
+        hint = "arrays are built with `[for i in a..b: e]`"
+    if message is None:
+        return None
+    return Diagnostic("G002", message, found.span, help=hint)
+
+
+def _advice(found: Found, accepts: frozenset[str], text: str, before: Found) -> str | None:
+    following = text[found.span.end :].lstrip()[:2]
+    if found.kind == "NOT" or (found.kind in ("IF", "LET", "FOLD", "FORALL", "EXISTS")):
+        if "LPAR" in accepts and "MATCH" in accepts:
+            return f"inside an operand it stands in parentheses: `({found.text} …)`"
+        if found.kind == "IF" and "PRIMED" in accepts:
+            return "`if` is an expression: `x = if c then a else b`"
+    if "ELSE" in accepts and "THEN" not in accepts and "OPERATOR" in accepts:
+        return "every `if` has an `else`"
+    if found.kind == "NAME" and "CHANCE" in accepts and following[:1] == "=" and following != "==":
+        return f"a value of the step is `let {found.text} = …`, a next value is `{found.text}' = …`"
+    if "COMMA" in accepts and found.kind not in ("$END", "RBRACE", "RSQB", "RPAR"):
+        return "entries are separated by `,`"
+    if found.kind not in ("NAME", "$END") and re.fullmatch(r"[a-z]+", found.text):
+        if "NAME" in accepts and "LPAR" not in accepts and len(accepts) <= 3:
+            return f"`{found.text}` is a word of the language and cannot be a name"
+    if accepts <= {"DOTS", *_AFTER_EXPRESSION} and "DOTS" in accepts:
+        return "a range is written `low..high`"
+    if before.kind in ("INT", "RAT") and "LPAR" in accepts and "MATCH" in accepts:
+        return f"what changes or is chosen needs a finite type: `{before.text} low..high`"
+    return None

@@ -1,0 +1,333 @@
+"""Constants, tables, parameters and functions: resolve their types, order them, and work out their values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import Any, TypeAlias, TypeVar
+
+from dsl import syntax as s
+from dsl.infer import UNKNOWN, Faults, LocalTypes, Scope, Signature, Typer
+from dsl.interp import BUILT_INS, EvaluationFault, Evaluator, Function, Globals
+from dsl.types import (
+    Array,
+    Bool,
+    Enum,
+    Int,
+    Rat,
+    Type,
+    Variable,
+    cardinality,
+    contains,
+    elements,
+    fits,
+    show_type,
+)
+from dsl.work import WORK_MAX, WorkMeter
+
+ELEMENTS_MAX = 1_000_000
+SCALAR_MAX = 2**64
+TABLE_ENTRIES_MAX = 1_000_000
+
+Item: TypeAlias = s.Const | s.Table | s.Def | s.Param
+_T = TypeVar("_T", bound=s.Node)
+
+
+class ScopeBuilder(Typer):
+    """A scope under construction together with the values of its constants."""
+
+    def __init__(self, scope: Scope, names: Globals, faults: Faults) -> None:
+        super().__init__(scope, faults)
+        self.values = dict(names.values)
+        self.functions = dict(names.functions)
+        self.tables = dict(names.tables)
+        self.calls: dict[str, int] = {}
+
+    @classmethod
+    def extending(cls, outer: ScopeBuilder) -> ScopeBuilder:
+        """A scope inside another one."""
+        inner = cls(outer.scope.copy(), outer.names(), outer.faults)
+        inner.calls = dict(outer.calls)
+        return inner
+
+    def names(self) -> Globals:
+        """What the interpreter needs of this scope."""
+        kinds = {k: v for k, v in self.scope.types.items() if k in self.values}
+        return Globals(dict(self.scope.enums), kinds, dict(self.values), dict(self.functions), dict(self.tables))
+
+    # --- declaring -------------------------------------------------------------------------------
+
+    def take(self, name: str, where: s.Node) -> bool:
+        """Report a name that is taken already; says whether it was free."""
+        taken = self.scope.declared(name) or ("a built-in function" if name in BUILT_INS else None)
+        if taken:
+            self.faults.add("G007", f"{name} is already the name of {taken}", where)
+        return not taken
+
+    def declare_enum(self, enum: s.Enum) -> None:
+        """Add an enum and its members."""
+        if not self.take(enum.name, enum):
+            return
+        for i, member in enumerate(enum.members):
+            if member in enum.members[:i]:
+                self.faults.add("G007", f"{enum.name} lists {member} twice", enum)
+                return
+            taken = self.scope.declared(member)
+            if (taken and not taken.startswith("a member")) or member == enum.name:
+                self.faults.add("G007", f"{member} is already the name of {taken}", enum)
+                return
+        kind = Enum(enum.name, enum.members)
+        self.scope.enums[enum.name] = kind
+        for i, member in enumerate(enum.members):
+            owners = self.scope.members.setdefault(member, [])
+            owners.append(kind)
+            if len(owners) == 1:
+                self.values[member] = i
+            else:
+                self.values.pop(member, None)
+
+    def declare_items(self, items: Iterable[Item]) -> None:
+        """Add constants, tables, parameters and functions, which may read each other in any order but not in a circle."""
+        fresh: dict[str, Item] = {}
+        for item in items:
+            if item.name in fresh:
+                self.faults.add("G007", f"{item.name} is declared twice", item)
+            elif self.take(item.name, item):
+                fresh[item.name] = item
+        reads = {name: _reads(item) & fresh.keys() for name, item in fresh.items()}
+        for name in order(reads, lambda n, path: self._circle(fresh[n], path)):
+            item = fresh[name]
+            if isinstance(item, s.Def):
+                self._declare_def(item)
+            else:
+                self._declare_value(item)
+
+    def _circle(self, item: s.Node, path: list[str]) -> None:
+        self.faults.add("G020", f"a circle of definitions: {' -> '.join(path)}", item)
+
+    def _declare_value(self, item: s.Const | s.Table | s.Param) -> None:
+        kind = None if isinstance(item, s.Const) else self.resolve(item.type)
+        before = len(self.faults.found)
+        found = self.infer(item.value)
+        if kind is None and isinstance(item, s.Const):
+            kind = found
+        self.scope.types[item.name] = UNKNOWN if kind is None else kind
+        self.scope.constants.add(item.name)
+        if found is None or kind is None or len(self.faults.found) > before:
+            return
+        if not fits(found, kind):
+            if isinstance(found, Array) and isinstance(kind, Array) and found.length != kind.length:
+                message = f"{item.name} must have {kind.length} entries, found {found.length}"
+                self.faults.add("G027", message, item.value)
+            else:
+                self.mismatch(item.value, kind, found, item.name)
+            return
+        value = self.constant_value(item.value)
+        if value is None:
+            return
+        if not contains(kind, value):
+            message = f"{item.name} leaves its range {show_type(kind)}"
+            self.faults.add("G012", message, item.value)
+            return
+        self.values[item.name] = value
+        if isinstance(item, s.Table):
+            self.tables[item.name] = item
+
+    def _declare_def(self, item: s.Def) -> None:
+        local: dict[str, Type] = {}
+        parameters: list[Variable] = []
+        for parameter in item.parameters:
+            kind = self.resolve(parameter.type)
+            if parameter.name in local:
+                self.faults.add("G007", f"{parameter.name} is declared twice", parameter)
+            else:
+                self.declare(parameter.name, local, parameter)
+            local[parameter.name] = UNKNOWN if kind is None else kind
+            parameters.append(Variable(parameter.name, local[parameter.name]))
+        result = self.resolve(item.result)
+        before = len(self.faults.found)
+        if result is not None:
+            self.scope.signatures[item.name] = Signature(tuple(parameters), result)
+            self.expect(item.body, result, local, f"the result of {item.name}")
+        else:
+            self.scope.types[item.name] = UNKNOWN
+        if len(self.faults.found) > before or result is None or UNKNOWN in local.values():
+            return
+        self.calls[item.name] = self.bounded_work(item.body, local, f"the body of {item.name}")
+        self.functions[item.name] = Function(item.name, tuple(parameters), result, item.body)
+
+    # --- constants -------------------------------------------------------------------------------
+
+    def bounded_work(self, node: s.Expr | s.Dist, local: LocalTypes, what: str) -> int:
+        """The work of a node; reports where it is over the bound."""
+        work = WorkMeter(self, self.calls).work(node, local)
+        if work > WORK_MAX:
+            message = f"{what} may take {work if work < 10**12 else 'over 10^12'} units of work, {WORK_MAX:,} are allowed"
+            self.faults.add("G018", message, node)
+        return work
+
+    def constant_value(self, expr: s.Expr) -> Any:
+        """The value of a well-typed constant expression, or None with its fault reported."""
+        if self.bounded_work(expr, {}, "this constant") > WORK_MAX:
+            return None
+        try:
+            return Evaluator(self.names()).value(expr, {})
+        except EvaluationFault as fault:
+            self.faults.add(fault.code, fault.message, fault.node)
+        except KeyError:
+            # a name whose definition has a fault of its own
+            if not self.faults.found:
+                raise
+        return None
+
+    def constant_range(self, low: s.Expr, high: s.Expr, where: s.Node) -> int | None:
+        ends = self.constant_value(low), self.constant_value(high)
+        if ends[0] is None or ends[1] is None:
+            return None
+        if ends[0] > ends[1]:
+            self.faults.add("G024", f"the range {ends[0]}..{ends[1]} is empty", where)
+            return None
+        if ends[1] - ends[0] >= ELEMENTS_MAX:
+            message = f"a range of {ends[1] - ends[0] + 1} values, {ELEMENTS_MAX:,} are allowed"
+            self.faults.add("G019", message, where)
+            return None
+        return int(ends[1] - ends[0] + 1)
+
+    # --- types -----------------------------------------------------------------------------------
+
+    def resolve(self, kind: s.TypeExpr) -> Type | None:
+        """A written type with its ends worked out, or None with its faults reported."""
+        match kind:
+            case s.BoolType():
+                return Bool()
+            case s.NamedType(name):
+                enum = self.scope.enums.get(name)
+                if enum is None:
+                    self.unknown(name, kind, [*self.scope.enums, "bool", "int", "rat"])
+                return enum
+            case s.IntType(None, None):
+                return Int()
+            case s.RatType(None, None):
+                return Rat()
+            case s.IntType(low, high) | s.RatType(low, high):
+                return self._range(kind, low, high)
+            case s.ArrayType(size, item):
+                return self._array_type(kind, size, item)
+
+    def _range(self, kind: s.IntType | s.RatType, low: Any, high: Any) -> Type | None:
+        wanted: Type = Int() if isinstance(kind, s.IntType) else Rat()
+        if not all([self.constant(e, wanted, "the end of a range") for e in (low, high)]):
+            return None
+        ends = self.constant_value(low), self.constant_value(high)
+        if ends[0] is None or ends[1] is None:
+            return None
+        if ends[0] > ends[1]:
+            self.faults.add("G024", f"the range {ends[0]}..{ends[1]} is empty", kind)
+            return None
+        if isinstance(wanted, Rat):
+            return Rat(Fraction(ends[0]), Fraction(ends[1]))
+        if ends[1] - ends[0] >= SCALAR_MAX:
+            self.faults.add("G003", "a range of more than 2^64 values", kind)
+            return None
+        return Int(ends[0], ends[1])
+
+    def _array_type(self, kind: s.ArrayType, size: s.Expr, item: s.TypeExpr) -> Type | None:
+        inner = self.resolve(item)
+        index = None
+        if isinstance(size, s.Name) and size.name in self.scope.enums:
+            index = self.scope.enums[size.name]
+            length = len(index.members)
+        else:
+            if not self.constant(size, Int(), "the size of an array"):
+                return None
+            length = self.constant_value(size)
+        if inner is None or length is None:
+            return None
+        if length < 1:
+            self.faults.add("G024", f"an array of {length} items", kind)
+            return None
+        found = Array(length, index, inner)
+        if elements(found) > ELEMENTS_MAX:
+            message = f"an array of {elements(found):,} elements, {ELEMENTS_MAX:,} are allowed"
+            self.faults.add("G019", message, kind)
+            return None
+        return found
+
+    def resolve_finite(self, kind: s.TypeExpr, what: str) -> Type | None:
+        """A written type that must have finitely many values."""
+        found = self.resolve(kind)
+        if found is not None and cardinality(found) is None:
+            hint = "give the range: int low..high" if isinstance(found, Int) else None
+            message = f"{what} needs a type with finitely many values, found {show_type(found)}"
+            self.faults.add("G022", message, kind, help=hint)
+            return None
+        return found
+
+
+def _reads(item: Item) -> set[str]:
+    parts: list[s.Node] = list(_type_parts(item))
+    parts.append(item.body if isinstance(item, s.Def) else item.value)
+    return set().union(*(names_read(part) for part in parts))
+
+
+def _type_parts(item: Item) -> Iterable[s.Node]:
+    kinds: list[s.TypeExpr] = []
+    if isinstance(item, s.Def):
+        kinds = [*(p.type for p in item.parameters), item.result]
+    elif not isinstance(item, s.Const):
+        kinds = [item.type]
+    for kind in kinds:
+        yield from type_expressions(kind)
+
+
+def type_expressions(kind: s.TypeExpr) -> Iterable[s.Expr]:
+    """The expressions inside a written type."""
+    match kind:
+        case s.IntType(low, high) | s.RatType(low, high):
+            yield from (e for e in (low, high) if e is not None)
+        case s.ArrayType(size, item):
+            yield size
+            yield from type_expressions(item)
+        case _:
+            pass
+
+
+def names_read(node: s.Node) -> set[str]:
+    """Every name, primed name (with its prime) and function that stands in a tree."""
+    found: set[str] = set()
+    for below in s.walk(node):
+        match below:
+            case s.Name(name) | s.Call(name, _):
+                found.add(name)
+            case s.Primed(name):
+                found.add(name + "'")
+            case _:
+                pass
+    return found
+
+
+def order(reads: Mapping[str, set[str]], on_circle: Any) -> list[str]:
+    """Names so that each stands behind what it reads, else in the order given; circles are reported and left out."""
+    done: dict[str, bool] = {}
+    out: list[str] = []
+    for root in reads:
+        # an explicit stack: chains of definitions may be longer than Python's
+        stack: list[tuple[str, list[str]]] = [(root, sorted(reads[root], key=list(reads).index))]
+        if root in done:
+            continue
+        done[root] = False
+        while stack:
+            name, rest = stack[-1]
+            if rest:
+                below = rest.pop(0)
+                if below not in done:
+                    done[below] = False
+                    stack.append((below, sorted(reads[below], key=list(reads).index)))
+                elif not done[below]:
+                    path = [n for n, _ in stack]
+                    on_circle(below, [*path[path.index(below) :], below])
+            else:
+                done[name] = True
+                out.append(name)
+                stack.pop()
+    return out

@@ -1,0 +1,645 @@
+"""The syntax tree of machine files: frozen nodes that hold tuples.
+
+A node's `span` and a literal's `text` (its spelling in the source) take no part in equality or digests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
+from fractions import Fraction
+from functools import cache
+from typing import Any, TypeAlias, cast
+
+from dsl.span import NO_SPAN, Span
+
+
+KEYWORDS = frozenset(
+    "action adversary agent always and any array assume bits bool chance const def div done else enum environment exists"
+    " false family fold for forall from if implies in int let machine match memory mod not observe of or param policy"
+    " prices rat reach report require reward search searcher sext state switch table then true unknown using utility"
+    " where with within world".split()
+)
+
+
+class Node:
+    """Base of every node of the tree."""
+
+    __slots__ = ()
+    span: Span
+
+
+def _span() -> Any:
+    return field(default=NO_SPAN, compare=False, repr=False)
+
+
+def _text() -> Any:
+    return field(default="", compare=False, repr=False)
+
+
+# --- expressions ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BoolLit(Node):
+    """`true` or `false`."""
+
+    value: bool
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class IntLit(Node):
+    """An integer literal, with its sign: `-1` is one literal."""
+
+    value: int
+    text: str = _text()
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class RatLit(Node):
+    """A rational literal: `1/3`, `0.05`."""
+
+    value: Fraction
+    text: str = _text()
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Node):
+    """A variable, constant, parameter or enum member, by its bare name."""
+
+    name: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Primed(Node):
+    """The next value of a state variable: `x'`."""
+
+    name: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Member(Node):
+    """An enum member by its full name: `Dir.left`."""
+
+    enum: str
+    member: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Unary(Node):
+    """`not e` or `-e`."""
+
+    op: str
+    operand: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(Node):
+    """`left op right` for arithmetic and for `and or implies`, which evaluate only what is needed."""
+
+    op: str
+    left: Expr
+    right: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Node):
+    """A chain of comparisons `a <= b < c`; comparisons after the first false one are not made."""
+
+    ops: tuple[str, ...]
+    operands: tuple[Expr, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class If(Node):
+    """Choose a branch; only the branch taken is evaluated and charged."""
+
+    test: Expr
+    then: Expr
+    otherwise: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Let(Node):
+    """`let name = value in body`."""
+
+    name: str
+    value: Expr
+    body: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Arm(Node):
+    """One arm of a match: constant patterns, any of which chooses the body."""
+
+    patterns: tuple[Expr, ...]
+    body: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Match(Node):
+    """Choose the first arm with a pattern equal to the subject, else `otherwise`."""
+
+    subject: Expr
+    arms: tuple[Arm, ...]
+    otherwise: Expr | None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Node):
+    """A built-in function, a conversion `E(i)` to an enum, or a `def`."""
+
+    name: str
+    args: tuple[Expr, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Index(Node):
+    """`array[index]`, counted from 0 or by enum member."""
+
+    array: Expr
+    index: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayLit(Node):
+    """`[e, …]`."""
+
+    items: tuple[Expr, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayFor(Node):
+    """`[for var in low..high: body]`; both ends belong to the range and are constant."""
+
+    var: str
+    low: Expr
+    high: Expr
+    body: Expr
+    span: Span = _span()
+
+
+Expr: TypeAlias = (
+    BoolLit
+    | IntLit
+    | RatLit
+    | Name
+    | Primed
+    | Member
+    | Unary
+    | Binary
+    | Compare
+    | If
+    | Let
+    | Match
+    | Call
+    | Index
+    | ArrayLit
+    | ArrayFor
+)
+
+# --- types ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BoolType(Node):
+    """`bool`."""
+
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class IntType(Node):
+    """`int`, or `int low..high` with both ends constant and included."""
+
+    low: Expr | None
+    high: Expr | None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class RatType(Node):
+    """`rat`, or `rat low..high`."""
+
+    low: Expr | None
+    high: Expr | None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class NamedType(Node):
+    """An enum by name."""
+
+    name: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayType(Node):
+    """`array[size] of item`; a size that is the name of an enum indexes by its members."""
+
+    size: Expr
+    item: TypeExpr
+    span: Span = _span()
+
+
+TypeExpr: TypeAlias = BoolType | IntType | RatType | NamedType | ArrayType
+TYPE_NODES = (BoolType, IntType, RatType, NamedType, ArrayType)
+
+# --- distributions -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Weighted(Node):
+    """One entry of a map: a value and the weight it is drawn with."""
+
+    value: Expr
+    weight: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class DistMap(Node):
+    """`{ v: w, … }`; weights of equal values add up."""
+
+    entries: tuple[Weighted, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class DistFor(Node):
+    """`{ for var in low..high: v: w }`."""
+
+    var: str
+    low: Expr
+    high: Expr
+    entry: Weighted
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class DistIf(Node):
+    """Choose between distributions."""
+
+    test: Expr
+    then: Dist
+    otherwise: Dist
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class DistLet(Node):
+    """`let name = value in` a distribution."""
+
+    name: str
+    value: Expr
+    body: Dist
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class DistArm(Node):
+    """One arm of a match between distributions."""
+
+    patterns: tuple[Expr, ...]
+    body: Dist
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class DistMatch(Node):
+    """Choose a distribution by matching."""
+
+    subject: Expr
+    arms: tuple[DistArm, ...]
+    otherwise: Dist | None
+    span: Span = _span()
+
+
+Dist: TypeAlias = DistMap | DistFor | DistIf | DistLet | DistMatch
+DIST_NODES = (DistMap, DistFor, DistIf, DistLet, DistMatch)
+
+# --- declarations --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Enum(Node):
+    """`enum name { members }`."""
+
+    name: str
+    members: tuple[str, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Const(Node):
+    """`const name = value`."""
+
+    name: str
+    value: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Table(Node):
+    """`table name: type = value`, constant data; declared, or a slot of code."""
+
+    name: str
+    type: TypeExpr
+    value: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter(Node):
+    """A parameter of a `def`."""
+
+    name: str
+    type: TypeExpr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Def(Node):
+    """`def name(parameters): result = body`; declared, or a slot of code."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    result: TypeExpr
+    body: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class State(Node):
+    """`state name: type = start`; the start is an expression or a distribution."""
+
+    name: str
+    type: TypeExpr
+    start: Expr | Dist
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Observe(Node):
+    """`observe names`: what the agent's policy may read."""
+
+    names: tuple[str, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Action(Node):
+    """`action name: type`: what the agent decides each step."""
+
+    name: str
+    type: TypeExpr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Chance(Node):
+    """`chance name: type = dist`: drawn each step."""
+
+    name: str
+    type: TypeExpr
+    dist: Dist
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Define(Node):
+    """`let name = value` of the environment or of a policy."""
+
+    name: str
+    value: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Next(Node):
+    """`name' = value`: the next value of a state variable."""
+
+    name: str
+    value: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Reward(Node):
+    """`reward = value`."""
+
+    value: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Node):
+    """`done = value`, on a state."""
+
+    value: Expr
+    span: Span = _span()
+
+
+EnvironmentItem: TypeAlias = (
+    State | Observe | Action | Chance | Define | Next | Reward | Done | Table | Const | Def
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Environment(Node):
+    """`environment { … }`: the declared world, items in file order."""
+
+    items: tuple[EnvironmentItem, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(Node):
+    """One setting of a utility: `discount e`, `horizon e`, `tick_price e`, `size_price e`, `better word`."""
+
+    key: str
+    value: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Utility(Node):
+    """`utility { … }`: what the machine values."""
+
+    settings: tuple[Setting, ...]
+    span: Span = _span()
+
+
+# --- code ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Param(Node):
+    """`param name: type = value`: a constant of the program that may be rewritten."""
+
+    name: str
+    type: TypeExpr
+    value: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Assign(Node):
+    """`action = value` in a policy."""
+
+    name: str
+    value: Expr
+    span: Span = _span()
+
+
+Statement: TypeAlias = Define | Assign
+
+
+@dataclass(frozen=True, slots=True)
+class Policy(Node):
+    """`policy { … }`, read from top to bottom; the unnamed one is `main` and acts."""
+
+    name: str
+    body: tuple[Statement, ...]
+    span: Span = _span()
+
+
+Slot: TypeAlias = Param | Table | Def | Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Code(Node):
+    """`agent { … }`: the rewritable program, its slots in file order."""
+
+    slots: tuple[Slot, ...]
+    span: Span = _span()
+
+    def slot(self, name: str) -> Slot | None:
+        """The slot of that name, or None."""
+        return next((s for s in self.slots if s.name == name), None)
+
+
+TopItem: TypeAlias = Enum | Const | Table | Def
+
+
+@dataclass(frozen=True, slots=True)
+class Declarations(Node):
+    """Everything of a machine that only a person may change."""
+
+    name: str
+    items: tuple[TopItem, ...]
+    environment: Environment
+    utility: Utility
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Machine(Node):
+    """One machine file: what is declared, and the code of the agent."""
+
+    declarations: Declarations
+    agent: Code
+    span: Span = _span()
+
+
+# --- walking the tree ----------------------------------------------------------------------------
+
+Position: TypeAlias = tuple[int, ...]
+
+
+@cache
+def _child_fields(cls: type[Node]) -> tuple[str, ...]:
+    names = (f.name for f in fields(cast(Any, cls)))
+    return tuple(n for n in names if n not in ("span", "text"))
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """The nodes directly below, in order; types are no part of the rewritable tree."""
+    found: list[Node] = []
+    for name in _child_fields(type(node)):
+        value = getattr(node, name)
+        if isinstance(value, Node):
+            found.append(value)
+        elif isinstance(value, tuple):
+            found.extend(v for v in value if isinstance(v, Node))
+    return tuple(n for n in found if not isinstance(n, TYPE_NODES))
+
+
+def with_children(node: Node, new: tuple[Node, ...]) -> Node:
+    """The same node over other children; `new` is as long as `children(node)`."""
+    rest = iter(new)
+    changed: dict[str, Any] = {}
+    for name in _child_fields(type(node)):
+        value = getattr(node, name)
+        if isinstance(value, Node) and not isinstance(value, TYPE_NODES):
+            changed[name] = next(rest)
+        elif isinstance(value, tuple) and value and isinstance(value[0], Node):
+            changed[name] = tuple(next(rest) for _ in value)
+    return cast(Node, replace(cast(Any, node), **changed))
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The node and everything below it, outermost first."""
+    pending = [node]
+    while pending:
+        top = pending.pop()
+        yield top
+        pending.extend(reversed(children(top)))
+
+
+def positions(node: Node) -> Iterator[tuple[Position, Node]]:
+    """Every node with its position: the path of child indices that leads to it."""
+    pending: list[tuple[Position, Node]] = [((), node)]
+    while pending:
+        position, top = pending.pop()
+        yield position, top
+        below = children(top)
+        pending.extend((position + (i,), below[i]) for i in reversed(range(len(below))))
+
+
+def node_at(node: Node, position: Position) -> Node | None:
+    """The node at a position, or None where the path leaves the tree."""
+    for index in position:
+        below = children(node)
+        if not 0 <= index < len(below):
+            return None
+        node = below[index]
+    return node
+
+
+def count_nodes(code: Code) -> int:
+    """The size of a program: its slots, statements, arms and expressions, one each; types count nothing."""
+    return sum(1 for _ in walk(code)) - 1
+
+
+def fold_literals(node: Node) -> Node:
+    """The same tree with `-` before a number, and `/` between integers, folded into one literal."""
+    below = tuple(fold_literals(child) for child in children(node))
+    if below:
+        node = with_children(node, below)
+    match node:
+        case Unary("-", IntLit(value)):
+            return IntLit(-value, span=node.span)
+        case Unary("-", RatLit(value)):
+            return RatLit(-value, span=node.span)
+        case Binary("/", IntLit(above), IntLit(under)) if under > 0:
+            return RatLit(Fraction(above, under), span=node.span)
+        case _:
+            return node

@@ -1,0 +1,1 @@
+"""The machine: gate, search, families, ledger and command line."""

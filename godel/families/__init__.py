@@ -1,0 +1,1 @@
+"""Untrusted proposers of rewrites."""

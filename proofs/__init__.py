@@ -1,0 +1,1 @@
+"""What must hold of a rewrite, how its proof is found, and how it is checked."""

@@ -1,0 +1,1 @@
+"""The trusted part of the prover: obligations, certificates and their check, using no solver."""

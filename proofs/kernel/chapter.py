@@ -1,0 +1,85 @@
+"""One set of declarations as the kernel knows it: checked, proved total, its rows worked out once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import product
+
+from dsl import syntax as s
+from dsl.check import check_code, check_declarations
+from dsl.codec import digest_node
+from dsl.machine import ActionTuple, Outcome, Program, StateTuple, Task
+from dsl.types import values
+from proofs.kernel.theorem import CertificateError
+from proofs.kernel.totality import Gap, find_gaps_in_code, find_gaps_in_declarations
+
+
+class NotTotal(CertificateError):
+    """Code or declarations that are not proved total; `gaps` says what is missing."""
+
+    def __init__(self, gaps: list[Gap]) -> None:
+        self.gaps = gaps
+        super().__init__("; ".join(gap.message for gap in gaps))
+
+
+class Chapter:
+    """A task made by the kernel itself from declarations, and the programs that act in it.
+
+    Raises DslError where the declarations do not check and NotTotal where they are not proved total. `steps` counts the
+    premises that were evaluated: rows, policy decisions and inequalities.
+    """
+
+    def __init__(self, declarations: s.Declarations) -> None:
+        self.task: Task = check_declarations(declarations)
+        gaps = find_gaps_in_declarations(self.task)
+        if gaps:
+            raise NotTotal(gaps)
+        self.steps = 0
+        self.starts = self.task.start_states()
+        self._programs: dict[str, Program] = {}
+        self._rows: dict[tuple[StateTuple, ActionTuple], tuple[Outcome, ...]] = {}
+        self._done: dict[StateTuple, bool] = {}
+
+    @property
+    def digest(self) -> str:
+        """The digest of the declarations."""
+        return self.task.digest
+
+    def program(self, code: s.Code) -> Program:
+        """Code checked and proved total; raises DslError or NotTotal."""
+        digest = digest_node(code)
+        if digest not in self._programs:
+            program = check_code(self.task, code)
+            gaps = find_gaps_in_code(program)
+            if gaps:
+                raise NotTotal(gaps)
+            self._programs[digest] = program
+        return self._programs[digest]
+
+    def is_done(self, state: StateTuple) -> bool:
+        """Whether the episode has ended in this state."""
+        if state not in self._done:
+            self._done[state] = self.task.is_done(state)
+        return self._done[state]
+
+    def outcomes(self, state: StateTuple, actions: ActionTuple) -> tuple[Outcome, ...]:
+        """The draws of one step, by the reference interpreter."""
+        key = (state, actions)
+        self.steps += 1
+        if key not in self._rows:
+            self._rows[key] = self.task.outcomes(state, actions)
+        return self._rows[key]
+
+    def act(self, program: Program, state: StateTuple) -> tuple[ActionTuple, int]:
+        """The actions of a program in a state and their ticks, by the reference interpreter."""
+        self.steps += 1
+        return program.act(state)
+
+    def all_actions(self) -> Iterator[ActionTuple]:
+        """Every action there is."""
+        return product(*(tuple(values(v.type)) for v in self.task.actions))
+
+    def size_cost(self, program: Program) -> Fraction:
+        """What the size of a program costs: U = V - size_cost."""
+        return self.task.utility.size_price * program.size

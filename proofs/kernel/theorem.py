@@ -1,0 +1,128 @@
+"""What has been proved: statements, and the theorems that only the kernel can make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Never, TypeAlias
+from weakref import WeakKeyDictionary
+
+
+class CertificateError(Exception):
+    """Evidence that does not hold: which premise failed, with both sides."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueBounds:
+    """lower <= V <= upper at the starts (V: value without size), for one program; a side may be unknown."""
+
+    declarations: str
+    program: str
+    lower: Fraction | None
+    upper: Fraction | None
+
+
+@dataclass(frozen=True, slots=True)
+class Improvement:
+    """U(new) >= new_lower > old_upper >= U(old) at the starts, so that the gain is at least `gain`."""
+
+    declarations: str
+    criterion: str
+    old: str
+    new: str
+    old_upper: Fraction
+    new_lower: Fraction
+    gain: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class NoImprovement:
+    """U(new) <= new_upper <= old_lower <= U(old) at the starts."""
+
+    declarations: str
+    criterion: str
+    old: str
+    new: str
+    old_lower: Fraction
+    new_upper: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Optimality:
+    """U(program) >= lower, and no program whatever exceeds `upper`: nothing beats it by more than `gap`."""
+
+    declarations: str
+    program: str
+    lower: Fraction
+    upper: Fraction
+    gap: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A sequence of improvements leads from `first` to `last`; their gains add up to `gain`."""
+
+    declarations: str
+    criterion: str
+    first: str
+    last: str
+    links: int
+    gain: Fraction
+
+
+Statement: TypeAlias = ValueBounds | Improvement | NoImprovement | Optimality | Chain
+
+ASSUMPTIONS = (
+    "the world and the utility are as the declarations say",
+    "the language core and the kernel are correct",
+)
+
+
+class Theorem:
+    """A statement that the kernel has checked. Made in the kernel alone; never copied, pickled, changed or subclassed."""
+
+    __slots__ = ("__weakref__",)
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Never:
+        raise TypeError("only the kernel makes theorems")
+
+    def __init_subclass__(cls, **kwargs: Any) -> Never:
+        raise TypeError("Theorem has no subclasses")
+
+    def __copy__(self) -> Never:
+        raise TypeError("a theorem is not copied")
+
+    def __deepcopy__(self, memo: Any) -> Never:
+        raise TypeError("a theorem is not copied")
+
+    def __reduce_ex__(self, protocol: Any) -> Never:
+        raise TypeError("a theorem is not pickled; store its certificate and check it again")
+
+    @property
+    def statement(self) -> Statement:
+        """What is proved; raises CertificateError for an object that the kernel did not make."""
+        return _statement_of(self)
+
+    def __repr__(self) -> str:
+        return f"<Theorem {self.statement}>"
+
+
+def _registry() -> tuple[Callable[[Statement], Theorem], Callable[[Theorem], Statement]]:
+    """Two functions over a private record of the theorems made; the record itself is out of reach."""
+    made: WeakKeyDictionary[Theorem, Statement] = WeakKeyDictionary()
+
+    def make(statement: Statement) -> Theorem:
+        theorem: Theorem = object.__new__(Theorem)
+        made[theorem] = statement
+        return theorem
+
+    def statement_of(theorem: Theorem) -> Statement:
+        if type(theorem) is not Theorem or theorem not in made:
+            raise CertificateError("this is no theorem of the kernel")
+        return made[theorem]
+
+    return make, statement_of
+
+
+_make_theorem, _statement_of = _registry()
