@@ -16,6 +16,7 @@ from dsl.errors import Diagnostic
 from dsl.literals import BITS_MAX, NumeralTooLong, read_numeral, scan_row
 from dsl.operators import Grouping
 from dsl.span import NO_SPAN, Span
+from dsl.tokens import Token
 
 Parts: TypeAlias = list[Any]
 
@@ -29,11 +30,7 @@ FOREIGN_WORDS = {
 
 def place(part: Any) -> Span:
     """Where a node or a token stands."""
-    if isinstance(part, s.Node):
-        return part.span
-    return Span(
-        part.line, part.column, part.end_line, part.end_column, part.start_pos, part.end_pos
-    )
+    return part.span  # type: ignore[no-any-return]
 
 
 def over(parts: Parts) -> Span:
@@ -337,21 +334,29 @@ class Builder:
 
     def build_literal_array(self, parts: Parts) -> s.Expr:
         token = parts[0]
-        line, line_start = token.line, token.start_pos - token.column + 1
+        line, line_start = token.line, token.start - token.column + 1
         opened: list[tuple[Span, list[s.Expr]]] = []
         for kind, part, offset in scan_row(token):
             if kind == "newline":
-                line, line_start = line + 1, token.start_pos + offset + 1
+                line, line_start = line + 1, token.start + offset + 1
                 continue
-            start = token.start_pos + offset
+            start = token.start + offset
             end = start + len(part)
             column = start - line_start + 1
             span = Span(line, column, line, column + len(part), start, end)
             if kind == "number":
                 value: s.Expr
-                value = s.IntLit(int(part), part, span) if len(part) < 9 and part.isdigit() else self._numeral(part, span)
+                value = (
+                    s.IntLit(int(part), part, span)
+                    if len(part) < 9 and part.isdigit()
+                    else self._numeral(part, span)
+                )
             elif kind == "name":
-                value = s.BoolLit(part == "true", span) if part in ("true", "false") else self._named(part, span)
+                value = (
+                    s.BoolLit(part == "true", span)
+                    if part in ("true", "false")
+                    else self._named(part, span)
+                )
             elif kind == "[":
                 opened.append((span, []))
                 continue
@@ -409,7 +414,7 @@ class Builder:
 
 
 def _is(part: Any, kind: str) -> bool:
-    return isinstance(part, str) and getattr(part, "type", "") == kind
+    return isinstance(part, Token) and part.kind == kind
 
 
 def _nodes(parts: Parts) -> tuple[Any, ...]:

@@ -430,7 +430,7 @@ def _check_starts(task: Task, faults: Faults) -> None:
                     faults.add("G003", message, task.declarations.environment)
                     return
     except EvaluationFault as fault:
-        faults.add(fault.code, fault.message, fault.node)
+        faults.add(fault.code, str(fault), fault.node)
 
 
 def _hide(inner: ScopeBuilder, task: Task, observed: dict[str, Type]) -> None:

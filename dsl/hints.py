@@ -59,6 +59,7 @@ HABITS: tuple[tuple[str, str], ...] = (
 )
 """What people bring along from other languages, longest first where one begins another."""
 
+_UPDATE = re.compile(r"\([ \t]*[A-Za-z_][A-Za-z0-9_]*'[ \t]*=(?!=)")
 _EXPRESSION = frozenset(
     "LPAR LSQB ROW NUMERAL DECIMAL HEX TRUE FALSE NAME PRIMED IF LET FOLD FORALL EXISTS MATCH MINUS TILDE NOT INT "
     "BITS SEXT".split()
@@ -68,9 +69,7 @@ _GROUPS: tuple[tuple[str, frozenset[str], str], ...] = (
     # a token that tells the group, the tokens it stands for, how it is called
     (
         "ENVIRONMENT",
-        frozenset(
-            "ENUM CONST TABLE DEF ENVIRONMENT UTILITY REQUIRE AGENT SEARCHER SEARCH".split()
-        ),
+        frozenset("ENUM CONST TABLE DEF ENVIRONMENT UTILITY REQUIRE AGENT SEARCHER SEARCH".split()),
         "a declaration (`enum`, `const`, `table`, `def`) or a block (`environment`, `utility`, `agent`)",
     ),
     (
@@ -85,7 +84,11 @@ _GROUPS: tuple[tuple[str, frozenset[str], str], ...] = (
         frozenset("MEMORY PARAM TABLE DEF POLICY".split()),
         "a slot (`param`, `table`, `def`, `policy`)",
     ),
-    ("FAMILY", frozenset("FAMILY SWITCH PRICES WORLD UTILITY REQUIRE".split()), "an item of `search`"),
+    (
+        "FAMILY",
+        frozenset("FAMILY SWITCH PRICES WORLD UTILITY REQUIRE".split()),
+        "an item of `search`",
+    ),
     ("BITS", frozenset("BOOL INT RAT BITS ARRAY NAME".split()), "a type"),
 )
 
@@ -95,15 +98,30 @@ def explain(
 ) -> Diagnostic:
     """The fault at `found`, where only the kinds in `accepts` could have stood."""
     habit = _foreign_spelling(found, text) or _foreign_form(found, accepts, text, before)
-    wanted = describe(accepts, spelling)
     if habit is not None:
         return habit
+    if before.kind == "NAME":  # a setting of a utility; no map follows a name
+        accepts -= {"LBRACE"} if "MATCH" in accepts else frozenset()
+    wanted = describe(accepts, spelling)
     what = f"`{found.text}`" if found.text else "the end of the file"
-    if found.kind == "ROW":
-        what = "`[`"
     hint = _advice(found, accepts, text, before)
     code = "G002" if found.kind == "CHARACTER" else "G001"
-    return Diagnostic(code, f"expected {wanted}, found {what}", found.span, help=hint)
+    notes = () if found.text else _unclosed(text)
+    return Diagnostic(code, f"expected {wanted}, found {what}", found.span, notes, hint)
+
+
+def _unclosed(text: str) -> tuple[str, ...]:
+    """A note on the innermost bracket that the text leaves open."""
+    opened: list[int] = []
+    for mark in re.finditer(r"[\[({\])}]|#[^\n]*", text):
+        if mark.group() in ("[", "(", "{"):
+            opened.append(mark.start())
+        elif mark.group()[0] != "#" and opened:
+            opened.pop()
+    if not opened:
+        return ()
+    line = text.count("\n", 0, opened[-1]) + 1
+    return (f"the `{text[opened[-1]]}` of line {line} is not closed",)
 
 
 def describe(accepts: frozenset[str], spelling: dict[str, str]) -> str:
@@ -143,18 +161,14 @@ def _foreign_spelling(found: Found, text: str) -> Diagnostic | None:
     at = found.span.start
     for spelling, hint in HABITS:
         for start in range(at, at - len(spelling), -1):
-            if start >= 0 and text.startswith(spelling, start) and _tells(spelling, start, text):
+            if start < 0 or not text.startswith(spelling, start):
+                continue
+            if spelling != "!" or not text.startswith("!=", start):
                 span = _stretch(found.span, start, len(spelling))
-                return Diagnostic("G002", f"`{spelling}` is not part of the language", span, help=hint)
+                return Diagnostic(
+                    "G002", f"`{spelling}` is not part of the language", span, help=hint
+                )
     return None
-
-
-def _tells(spelling: str, start: int, text: str) -> bool:
-    if spelling == "!":
-        return not text.startswith("!=", start)
-    if spelling == "->":  # `a->b` may be meant as `a - > b` by nobody
-        return True
-    return True
 
 
 def _stretch(span: Span, start: int, length: int) -> Span:
@@ -169,23 +183,23 @@ def _foreign_form(
     after = "OPERATOR" in accepts
     message: str | None = None
     hint = ""
-    if found.kind == "ASSIGN" and after:
-        if before.kind == "PRIMED" and text[: before.span.start].rstrip().endswith("("):
-            message, hint = "an update in parentheses", "a next value is an item of its own: `x' = e`"
-        else:
-            message, hint = "`=` in a test", "equality is `==`"
+    if _UPDATE.match(text, found.span.start) or _UPDATE.match(text, before.span.start - 1):
+        message, hint = "an update in parentheses", "a next value is an item of its own: `x' = e`"
     elif found.text == "==" and "ASSIGN" in accepts:
         message, hint = "`==` in a definition", "a definition is written with `=`"
+    elif found.kind == "ASSIGN" and after and "DOTS" not in accepts:
+        message, hint = "`=` in a test", "equality is `==`"
+    elif found.kind in ("COLON", "LBRACE") and "THEN" in accepts:
+        message = f"`{found.text}` after a test"
+        hint = "a choice is written `if c then a else b`"
+    elif before.text == "return":
+        message, hint = "`return` is not part of the language", "the value stands after `=`"
     elif found.text in ("elif", "elsif", "elseif"):
         message, hint = f"`{found.text}` is not part of the language", "write `else if`"
     elif found.kind == "IF" and after and found.span.line == before.span.end_line:
         message, hint = "`if` after a value", "a choice is written `if c then a else b`"
-    elif found.kind == "COLON" and after and "THEN" in accepts:
-        message, hint = "`:` after a test", "a choice is written `if c then a else b`"
     elif found.kind == "COLON" and after:
         message, hint = "`:` after a value", "a distribution is written `{ value: weight, … }`"
-    elif found.text == "return":
-        message, hint = "`return` is not part of the language", "the value of a `def` stands after `=`"
     elif found.text in ("while", "loop"):
         message = f"`{found.text}` is not part of the language"
         hint = "arrays are built with `[for i in a..b: e]`"
@@ -210,8 +224,10 @@ def _advice(found: Found, accepts: frozenset[str], text: str, before: Found) -> 
     if found.kind not in ("NAME", "$END") and re.fullmatch(r"[a-z]+", found.text):
         if "NAME" in accepts and "LPAR" not in accepts and len(accepts) <= 3:
             return f"`{found.text}` is a word of the language and cannot be a name"
-    if accepts <= {"DOTS", *_AFTER_EXPRESSION} and "DOTS" in accepts:
-        return "a range is written `low..high`"
+    if "DOTS" in accepts:
+        return "a range is written `low..high`; what is chosen or changes needs one"
+    if found.kind == "ASSIGN" and before.kind == "NAME" and "MATCH" in accepts:
+        return f"a setting has no `=`: `{before.text} …`"
     if before.kind in ("INT", "RAT") and "LPAR" in accepts and "MATCH" in accepts:
         return f"what changes or is chosen needs a finite type: `{before.text} low..high`"
     return None

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from dsl import syntax as s
-from dsl.types import Array, Enum, Type, Value, Variable, contains, show_type, show_value
+from dsl.types import Array, Enum, Type, Value, Variable, contains, show_type
 
 NUMBER_BITS_MAX = 4_096
 
@@ -40,11 +40,11 @@ class Globals:
 
 
 class EvaluationFault(Exception):
-    """An expression that has no value at some point: the code of the obligation that fails, and why."""
+    """An expression that has no value at some point: the code of the obligation that fails, what it says, and what was met."""
 
-    def __init__(self, code: str, message: str, node: s.Node) -> None:
-        self.code, self.message, self.node = code, message, node
-        super().__init__(message)
+    def __init__(self, code: str, message: str, node: s.Node, met: str = "") -> None:
+        self.code, self.message, self.node, self.met = code, message, node, met
+        super().__init__(f"{message}: {met}" if met else message)
 
 
 def evaluate(expr: s.Expr, names: Globals, local: Locals | None = None) -> tuple[Value, int]:
@@ -77,7 +77,9 @@ class Evaluator:
         self._collect(dist, local, weights)
         total = sum(weights.values(), Fraction(0))
         if total != 1:
-            raise EvaluationFault("G016", f"the weights sum to {total}, not to 1", dist)
+            raise EvaluationFault(
+                "G016", "the weights must sum to 1", dist, f"the weights sum to {total}"
+            )
         return tuple((value, weight) for value, weight in weights.items() if weight)
 
     def _collect(self, dist: s.Dist, local: Locals, weights: dict[Any, Fraction]) -> None:
@@ -98,7 +100,9 @@ class Evaluator:
     def _add(self, entry: s.Weighted, local: Locals, weights: dict[Any, Fraction]) -> None:
         value, weight = self.value(entry.value, local), self.value(entry.weight, local)
         if weight < 0:
-            raise EvaluationFault("G016", f"the weight is {weight}, below 0", entry.weight)
+            raise EvaluationFault(
+                "G016", "a weight must not be negative", entry.weight, f"the weight is {weight}"
+            )
         weights[value] = weights.get(value, Fraction(0)) + weight
 
     def choose(self, match: s.Match | s.DistMatch, local: Locals) -> Any:
@@ -109,7 +113,7 @@ class Evaluator:
                 if self.value(pattern, local) == subject:
                     return arm.body
         if match.otherwise is None:
-            raise EvaluationFault("G015", "no arm matches", match)
+            raise EvaluationFault("G015", "the match may have no arm that fits", match)
         return match.otherwise
 
     # --- one method a node -----------------------------------------------------------------------
@@ -177,7 +181,12 @@ class Evaluator:
         enum = self.names.enums.get(name)
         if enum is not None:
             if not 0 <= args[0] < len(enum.members):
-                raise EvaluationFault("G014", f"{name}({args[0]}) is no member of {name}", expr)
+                raise EvaluationFault(
+                    "G014",
+                    f"{name}(…) takes 0..{len(enum.members) - 1}",
+                    expr,
+                    f"the argument is {args[0]}",
+                )
             return args[0]
         function = self.names.functions[name]
         inner: Locals = {}
@@ -193,7 +202,10 @@ class Evaluator:
         self.ticks += 1
         if not 0 <= index < len(array):
             raise EvaluationFault(
-                "G014", f"index {index} is outside 0..{len(array) - 1}", expr.index
+                "G014",
+                f"the index may be outside 0..{len(array) - 1}",
+                expr.index,
+                f"the index is {index}",
             )
         return array[index]
 
@@ -217,13 +229,15 @@ def _require_range(kind: Type, value: Any, what: str, node: s.Node) -> None:
     if not contains(kind, value):
         raise EvaluationFault(
             "G012",
-            f"{what} may leave its range: {_show_plain(kind, value)} is outside {show_type(kind)}",
+            f"{what} may leave its range {show_range(kind)}",
             node,
+            "" if isinstance(kind, Array) else f"the value is {value}",
         )
 
 
-def _show_plain(kind: Type, value: Any) -> str:
-    return "a value" if isinstance(kind, Array) else show_value(kind, value)
+def show_range(kind: Type) -> str:
+    """A range as it is written: `0..40`."""
+    return show_type(kind).removeprefix("int ").removeprefix("rat ")
 
 
 def _arithmetic(op: str, left: Any, right: Any, expr: s.Binary) -> Any:

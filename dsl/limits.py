@@ -40,11 +40,11 @@ def check_text(text: str) -> None:
             depth -= 1
 
 
-def span_at(text: str, offset: int) -> Span:
-    """The single character at an offset."""
+def span_at(text: str, offset: int, length: int = 1) -> Span:
+    """The stretch of a line from an offset on."""
     line = text.count("\n", 0, offset) + 1
     column = offset - text.rfind("\n", 0, offset)
-    return Span(line, column, line, column + 1, offset, offset + 1)
+    return Span(line, column, line, column + length, offset, offset + length)
 
 
 def check_depth(tree: Node) -> list[Diagnostic]:

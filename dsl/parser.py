@@ -1,7 +1,7 @@
 """Read machine files: text in, tree out, every fault with its place.
 
-lark compiles the grammar to an LALR(1) table and cuts the text into tokens; the table is run here, so that reading
-goes on after a fault and values are built without an intermediate tree.
+lark compiles the grammar to an LALR(1) table; the table is run here, so that reading goes on after a fault and
+values are built without an intermediate tree.
 """
 
 from __future__ import annotations
@@ -16,18 +16,21 @@ from importlib.resources import files
 from typing import Any, cast
 
 from lark import Lark
-from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 from lark.grammar import Rule
+from lark.lexer import TerminalDef
 
 from dsl.builder import Builder, Parts
 from dsl.errors import Diagnostic, DslError
 from dsl.hints import Found, explain
-from dsl.limits import DEPTH_MAX, check_depth, check_text, too_deep
+from dsl.limits import DEPTH_MAX, check_depth, check_text, span_at, too_deep
 from dsl.span import Span
 from dsl.syntax import Code, Expr, Machine
+from dsl.tokens import Scanner, Token, compile_scanner
 
 FAULTS_MAX = 20
-STATES_MAX = 12 * DEPTH_MAX  # deeper texts are refused while they are read, long before memory fills
+STATES_MAX = (
+    12 * DEPTH_MAX
+)  # deeper texts are refused while they are read, long before memory fills
 _STARTS = ("machine", "patch", "expression")
 _RESUME = re.compile(
     r"^[ \t]*(?P<word>enum|const|table|def|environment|utility|require|agent|searcher|search|state|unknown|assume"
@@ -100,19 +103,19 @@ class _Tables:
     An action is the next state or a `_Reduce`. `jumps` remembers what runs of unit rules come to.
     """
 
-    lark: Lark
     states: dict[int, dict[str, Any]]
     jumps: dict[tuple[int, int, str], int]
-    spelling: dict[str, str]
     starts: dict[str, tuple[int, int]]
+    spelling: dict[str, str]
+    with_rows: re.Pattern[str]
+    plain: re.Pattern[str]
+    skip: tuple[str, ...]
 
 
 @cache
 def _tables() -> _Tables:
     grammar = files("dsl").joinpath("grammar.lark").read_text(encoding="utf-8")
-    lark = Lark(
-        grammar, start=list(_STARTS), parser="lalr", lexer="contextual", keep_all_tokens=True
-    )
+    lark = Lark(grammar, start=list(_STARTS), parser="lalr", lexer="basic", keep_all_tokens=True)
     made: dict[Rule, _Reduce] = {}
     table = lark.parse_interactive("", start=_STARTS[0]).parser_state.parse_conf.parse_table
     states = {
@@ -122,12 +125,25 @@ def _tables() -> _Tables:
         }
         for state, actions in table.states.items()
     }
-    spelling = {
-        t.name: f"`{t.pattern.value}`" if t.pattern.type == "str" else t.name.lower()
-        for t in lark.terminals
-    }
-    starts = {s: (table.start_states[s], table.end_states[s]) for s in _STARTS}
-    return _Tables(lark, states, {}, spelling, starts)
+    terminals = sorted(lark.terminals, key=_rank)
+    scanned = [(t.name, t.pattern.to_regexp()) for t in terminals]
+    return _Tables(
+        states=states,
+        jumps={},
+        starts={s: (table.start_states[s], table.end_states[s]) for s in _STARTS},
+        spelling={
+            t.name: f"`{t.pattern.value}`" if t.pattern.type == "str" else t.name.lower()
+            for t in terminals
+        },
+        with_rows=compile_scanner(scanned),
+        plain=compile_scanner([t for t in scanned if t[0] != "ROW"]),
+        skip=tuple(lark.ignore_tokens),
+    )
+
+
+def _rank(terminal: TerminalDef) -> tuple[int, int, str]:
+    """The order in which kinds of token are tried: by priority, then the longer before the shorter."""
+    return -terminal.priority, -terminal.pattern.max_width, terminal.name
 
 
 def _reduction(rule: Rule, made: dict[Rule, _Reduce]) -> _Reduce:
@@ -154,13 +170,10 @@ class _Run:
         self.states = [first]
         self.reached = self.states  # the states before the last token led to reductions
         self.values: list[Any] = []
-        self.lexer = tables.lark.parse_interactive(text, start=start).lexer_thread
+        self.scanner = Scanner(
+            text, plain=tables.plain, with_rows=tables.with_rows, skip=tables.skip
+        )
         self.before = Found("", "", Span(1, 1, 1, 1))
-
-    @property
-    def position(self) -> int:
-        """The present state; the lexer asks for it to know which tokens can come."""
-        return self.states[-1]
 
     def read(self) -> tuple[Any, list[Diagnostic]]:
         """The tree, or what is wrong with the text."""
@@ -190,26 +203,22 @@ class _Run:
 
     def _advance(self) -> Found | None:
         """Read on to the end (None) or to the first token that cannot stand where it does."""
-        feed = self._feed
-        last: Any = None
-        try:
-            for token in self.lexer.lex(cast(Any, self)):
-                if not feed(token.type, token):
-                    return self._found(token, last)
-                last = token
-        except UnexpectedToken as error:
-            return self._found(error.token, last)
-        except UnexpectedCharacters as error:
-            self._note(last)
-            return Found(
-                "CHARACTER",
-                self.text[error.pos_in_stream],
-                self._at(error.pos_in_stream, 1),
-            )
-        if self._feed("$END", None):
-            return None
-        self._note(last)
-        return Found("$END", "", self._at(len(self.text.rstrip()), 0))
+        feed, scan = self._feed, self.scanner.next
+        table, states = self.tables.states, self.states
+        last: Token | None = None
+        while True:
+            token = scan("ROW" in table[states[-1]])
+            kind = token.kind
+            if not feed(kind, token):
+                break
+            if kind == "$END":
+                return None
+            last = token
+        if last is not None:
+            self.before = Found(last.kind, str(last), last.span)
+        if kind == "$END":
+            return Found(kind, "", span_at(self.text, len(self.text.rstrip()), 0))
+        return Found(kind, str(token), token.span)
 
     def _feed(self, kind: str, token: Any) -> bool:
         """Take one token; False if it cannot stand here."""
@@ -277,32 +286,9 @@ class _Run:
                 if self._accepts(kind, self.states, depth):
                     del self.states[depth:]
                     del self.values[depth - 1 :]
-                    self._seek(next_item.start("word"))
+                    self.scanner.seek(next_item.start("word"))
                     return True
         return False
-
-    def _seek(self, offset: int) -> None:
-        counter = cast(Any, self.lexer.state).line_ctr
-        counter.char_pos = offset
-        counter.line = self.text.count("\n", 0, offset) + 1
-        counter.line_start_pos = self.text.rfind("\n", 0, offset) + 1
-        counter.column = offset - counter.line_start_pos + 1
-
-    def _found(self, token: Any, last: Any) -> Found:
-        self._note(last)
-        return Found(str(token.type), str(token), self._at(token.start_pos, len(token)))
-
-    def _note(self, last: Any) -> None:
-        if last is not None:
-            self.before = Found(str(last.type), str(last), self._at(last.start_pos, len(last)))
-
-    def _at(self, offset: int, length: int) -> Span:
-        line = self.text.count("\n", 0, offset) + 1
-        column = offset - self.text.rfind("\n", 0, offset)
-        end = offset + length
-        end_line = line + self.text.count("\n", offset, end)
-        end_column = end - self.text.rfind("\n", 0, end)
-        return Span(line, column, end_line, end_column, offset, end)
 
 
 def _taken(values: list[Any], size: int) -> Parts:

@@ -173,7 +173,7 @@ class ScopeBuilder(Typer):
         try:
             return Evaluator(self.names()).value(expr, {})
         except EvaluationFault as fault:
-            self.faults.add(fault.code, fault.message, fault.node)
+            self.faults.add(fault.code, str(fault), fault.node)
         except KeyError:
             # a name whose definition has a fault of its own
             if not self.faults.found:

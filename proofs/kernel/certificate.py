@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias, cast
 
-from dsl.codec import CodecError, Json, canonical_json, decode_json, decode_rational, encode_rational
+from dsl.codec import (
+    CodecError,
+    Json,
+    canonical_json,
+    decode_json,
+    decode_rational,
+    encode_rational,
+)
 from dsl.machine import StateTuple
 from dsl.types import Variable, decode_value, encode_value
 

@@ -27,7 +27,7 @@ class Chapter:
     """A task made by the kernel itself from declarations, and the programs that act in it.
 
     Raises DslError where the declarations do not check and NotTotal where they are not proved total. `steps` counts the
-    premises that were evaluated: rows, policy decisions and inequalities.
+    premises that the rules evaluated.
     """
 
     def __init__(self, declarations: s.Declarations) -> None:
@@ -66,15 +66,9 @@ class Chapter:
     def outcomes(self, state: StateTuple, actions: ActionTuple) -> tuple[Outcome, ...]:
         """The draws of one step, by the reference interpreter."""
         key = (state, actions)
-        self.steps += 1
         if key not in self._rows:
             self._rows[key] = self.task.outcomes(state, actions)
         return self._rows[key]
-
-    def act(self, program: Program, state: StateTuple) -> tuple[ActionTuple, int]:
-        """The actions of a program in a state and their ticks, by the reference interpreter."""
-        self.steps += 1
-        return program.act(state)
 
     def all_actions(self) -> Iterator[ActionTuple]:
         """Every action there is."""

@@ -84,9 +84,9 @@ def _check(
         last = utility.horizon is not None and k == 0
         for state, value in layer.items():
             if state not in chosen:
-                chapter.steps += 1
                 chosen[state] = choices(state)
             for actions, ticks in chosen[state]:
+                chapter.steps += 1
                 after = _step_value(chapter, state, actions, ticks, None if last else reached)
                 if not holds(value, after):
                     raise CertificateError(

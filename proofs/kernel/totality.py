@@ -24,12 +24,13 @@ POINTS_MAX = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """An obligation that fails at a point: the values of the names it reads, by name."""
+    """An obligation that fails at a point: the values of the names it reads, by name, and what is met there."""
 
     code: str
     message: str
     node: s.Node
     point: tuple[tuple[str, Type, Value], ...]
+    met: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,7 @@ class _Prover:
                     # a definition it reads breaks there; that is reported of the definition
                     continue
                 shown = tuple((n, self.free[n], local[n]) for n in free)
-                return [Broken(fault.code, fault.message, fault.node, shown)]
+                return [Broken(fault.code, fault.message, fault.node, shown, fault.met)]
         return []
 
     def _evaluate(
@@ -341,4 +342,4 @@ def _drawn(intervals: Intervals, dist: s.Dist, names: Names) -> Abstract:
             return intervals.value(entry.value, {**names, var: span_of(Int(first, last))})
 
 
-__all__ = ["Broken", "Gap", "Unproved", "find_gaps_in_code", "find_gaps_in_declarations", "Bool", "Rat"]
+__all__ = ["Bool", "Broken", "Gap", "Rat", "Unproved", "find_gaps_in_code", "find_gaps_in_declarations"]

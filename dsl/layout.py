@@ -1,0 +1,371 @@
+"""Lay expressions, distributions and types out as text: on one line where it fits, else broken over several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from typing import TypeAlias, assert_never
+
+from dsl import syntax as s
+from dsl.literals import read_numeral
+from dsl.operators import BIT_OR, COMPARE, IMPLIES, LEVELS, NOT, PRODUCT, SIGN
+
+WIDTH = 120
+ATOM = SIGN + 1
+_ALIGN_MAX = 40
+_ARM_PAD_MAX = 16
+_LEAVES = (s.BoolLit, s.IntLit, s.RatLit, s.Name, s.Primed, s.Member)
+
+Term: TypeAlias = s.Expr | s.Dist
+Part: TypeAlias = s.Expr | s.Dist | s.Arm | s.DistArm | s.Weighted
+
+
+def numeral(literal: s.IntLit | s.RatLit) -> str:
+    """The literal as the author spelled it, or in its canonical spelling."""
+    if literal.text and _spells(literal.text, literal.value):
+        return literal.text
+    if isinstance(literal, s.IntLit):
+        return str(literal.value)
+    value = literal.value
+    return str(value) if value.denominator != 1 else f"{value.numerator}.0"
+
+
+def _spells(text: str, value: int | Fraction) -> bool:
+    if text.isdigit() and len(text) < 9:
+        return int(text) == value
+    try:
+        return read_numeral(text) == value
+    except ValueError:
+        return False
+
+
+def leaf(node: s.Node) -> str:
+    """The text of a node without parts."""
+    match node:
+        case s.BoolLit():
+            return "true" if node.value else "false"
+        case s.IntLit() | s.RatLit():
+            return numeral(node)
+        case s.Name():
+            return node.name
+        case s.Primed():
+            return node.name + "'"
+        case s.Member():
+            return f"{node.enum}.{node.member}"
+    raise TypeError(f"not a leaf: {node!r}")
+
+
+def level(term: Part) -> int:
+    """How tightly the outermost operator binds; parentheses are needed below the level asked for."""
+    match term:
+        case s.If() | s.Let() | s.Match():
+            return 0
+        case s.Binary():
+            return LEVELS[term.op]
+        case s.Compare():
+            return COMPARE
+        case s.Unary():
+            return NOT if term.op == "not" else SIGN
+        case s.IntLit() | s.RatLit():
+            text = numeral(term)
+            return PRODUCT if "/" in text else SIGN if text[0] == "-" else ATOM
+        case _:
+            return ATOM
+
+
+class Layout:
+    """Lays terms out; `holds` tells whether a comment stands inside a node, which must then be broken."""
+
+    def __init__(self, holds: Callable[[s.Node], bool] = lambda node: False) -> None:
+        self._holds = holds
+        self._flat: dict[int, str] = {}
+
+    # --- on one line ---
+
+    def flat(self, term: Part) -> str:
+        """The text on one line; worked out without recursion, since terms may be deep."""
+        known = self._flat
+        pending: list[s.Node] = [term]
+        while pending:
+            node = pending[-1]
+            if id(node) in known:
+                pending.pop()
+                continue
+            if isinstance(node, _LEAVES):
+                known[id(node)] = leaf(node)
+                continue
+            missing = [c for c in s.children(node) if id(c) not in known]
+            for child in missing:
+                if isinstance(child, _LEAVES):
+                    known[id(child)] = leaf(child)
+                else:
+                    pending.append(child)
+            if pending[-1] is node:
+                known[id(node)] = self._one_line(node)  # type: ignore[arg-type]
+        return known[id(term)]
+
+    def _one_line(self, node: Part) -> str:
+        flat, at = self.flat, self.operand
+        match node:
+            case s.Unary():
+                space = " " if node.op == "not" else ""
+                return node.op + space + at(node.operand, self._inner(node))
+            case s.Binary():
+                left, right = _sides(node)
+                return f"{at(node.left, left)} {node.op} {at(node.right, right)}"
+            case s.Compare():
+                operands = [at(o, COMPARE + 1) for o in node.operands]
+                rest = (f" {op} {o}" for op, o in zip(node.ops, operands[1:], strict=True))
+                return operands[0] + "".join(rest)
+            case s.If() | s.DistIf():
+                return f"if {flat(node.test)} then {flat(node.then)} else {flat(node.otherwise)}"
+            case s.Let() | s.DistLet():
+                return f"let {node.name} = {flat(node.value)} in {flat(node.body)}"
+            case s.Match() | s.DistMatch():
+                arms = [flat(a) for a in node.arms]
+                if node.otherwise is not None:
+                    arms.append(f"else: {flat(node.otherwise)}")
+                return f"match {flat(node.subject)} {{ {', '.join(arms)} }}"
+            case s.Arm() | s.DistArm():
+                return f"{' | '.join(flat(p) for p in node.patterns)}: {flat(node.body)}"
+            case s.Call():
+                return f"{node.name}({', '.join(flat(a) for a in node.args)})"
+            case s.Index():
+                return f"{at(node.array, ATOM)}[{flat(node.index)}]"
+            case s.ArrayLit():
+                return f"[{', '.join(flat(i) for i in node.items)}]"
+            case s.ArrayFor():
+                return f"[for {node.var} in {self.range(node.low, node.high)}: {flat(node.body)}]"
+            case s.DistMap():
+                return f"{{ {', '.join(flat(e) for e in node.entries)} }}"
+            case s.DistFor():
+                span = self.range(node.low, node.high)
+                return f"{{ for {node.var} in {span}: {flat(node.entry)} }}"
+            case s.Weighted():
+                return f"{flat(node.value)}: {flat(node.weight)}"
+            case _:
+                return leaf(node)
+
+    def operand(self, term: s.Expr, least: int) -> str:
+        """The text on one line, in parentheses if it binds less tightly than `least`."""
+        text = self.flat(term)
+        return text if level(term) >= least else f"({text})"
+
+    @staticmethod
+    def _inner(node: s.Unary) -> int:
+        """The level asked of an operand; a sign before a literal would become part of it."""
+        if node.op == "-" and isinstance(node.operand, s.IntLit | s.RatLit):
+            return ATOM + 1
+        return NOT if node.op == "not" else SIGN
+
+    def range(self, low: s.Expr, high: s.Expr) -> str:
+        """`low..high`; sums of two leaves are written close."""
+        return f"{self._end(low)}..{self._end(high)}"
+
+    def _end(self, end: s.Expr) -> str:
+        text = self.operand(end, BIT_OR)
+        if isinstance(end, s.Binary) and end.op in ("+", "-", "*"):
+            if isinstance(end.left, _LEAVES) and isinstance(end.right, _LEAVES):
+                return text.replace(" ", "")
+        return text
+
+    def type(self, t: s.TypeExpr) -> str:
+        """The text of a type."""
+        prefix = ""
+        while isinstance(t, s.ArrayType):
+            prefix += f"array[{self.flat(t.size)}] of "
+            t = t.item
+        match t:
+            case s.BoolType():
+                return prefix + "bool"
+            case s.NamedType():
+                return prefix + t.name
+            case s.IntType() | s.RatType():
+                word = "int" if isinstance(t, s.IntType) else "rat"
+                if t.low is None or t.high is None:
+                    return prefix + word
+                return f"{prefix}{word} {self.range(t.low, t.high)}"
+            case _:
+                assert_never(t)
+
+    # --- over several lines ---
+
+    def fits(self, term: Part, column: int, tail: int) -> bool:
+        """Whether the term may stand on one line from `column` on, with `tail` characters after it."""
+        return not self._holds(term) and column + len(self.flat(term)) + tail <= WIDTH
+
+    def lay(self, term: Term, indent: int, column: int, tail: int = 0) -> str:
+        """The text from `column` on, in a line that is indented by `indent`."""
+        if isinstance(term, _LEAVES) or self.fits(term, column, tail):
+            return self.flat(term)
+        match term:
+            case s.If() | s.DistIf():
+                return self._lay_if(term, indent, column, tail)
+            case s.Let() | s.DistLet():
+                return self._lay_let(term, column, tail)
+            case s.Match() | s.DistMatch():
+                return self._lay_match(term, indent, column)
+            case s.ArrayLit():
+                return self._lay_array(term, indent)
+            case s.ArrayFor():
+                head = f"[for {term.var} in {self.range(term.low, term.high)}:"
+                body = self.lay(term.body, indent + 2, indent + 2, tail + 1)
+                return f"{head}{_line(indent + 2)}{body}]"
+            case s.DistMap():
+                lines = [self._entry(e, indent + 2) for e in term.entries]
+                return _bracket("{", lines, "}", indent)
+            case s.DistFor():
+                head = f"{{ for {term.var} in {self.range(term.low, term.high)}:"
+                return f"{head}{_line(indent + 2)}{self._entry(term.entry, indent + 2)[:-1]} }}"
+            case s.Binary() | s.Compare():
+                return self._lay_chain(term, indent, column, tail)
+            case s.Unary():
+                op = "not " if term.op == "not" else "-"
+                inner = self._inner(term)
+                return op + self._at(term.operand, inner, indent, column + len(op), tail)
+            case s.Call():
+                return self._lay_call(term, indent, column, tail)
+            case s.Index():
+                index = f"[{self.flat(term.index)}]"
+                return self._at(term.array, ATOM, indent, column, tail + len(index)) + index
+
+    def _at(self, term: s.Expr, least: int, indent: int, column: int, tail: int) -> str:
+        if level(term) >= least:
+            return self.lay(term, indent, column, tail)
+        return f"({self.lay(term, indent, column + 1, tail + 1)})"
+
+    def _lay_if(self, term: s.If | s.DistIf, indent: int, column: int, tail: int) -> str:
+        pad = column if column <= _ALIGN_MAX else indent + 2
+        lines: list[str] = []
+        word, start = "if ", column
+        rest: Term = term
+        while isinstance(rest, s.If | s.DistIf):
+            test = self.lay(rest.test, pad + 2, start + len(word), len(" then"))
+            head = f"{word}{test} then"
+            lines.append(head + self._branch(rest.then, pad, _end_column(head, start), 0))
+            word, start, rest = "else if ", pad, rest.otherwise
+        lines.append("else" + self._branch(rest, pad, pad + len("else"), tail))
+        return _line(pad).join(lines)
+
+    def _branch(self, term: Term, pad: int, column: int, tail: int) -> str:
+        """What follows `then` or `else`: on the same line if its first line fits there."""
+        hangs = isinstance(term, s.Match | s.DistMatch | s.ArrayLit | s.DistMap)
+        if hangs or self.fits(term, column + 1, tail):
+            return " " + self.lay(term, pad, column + 1, tail)
+        return _line(pad + 2) + self.lay(term, pad + 2, pad + 2, tail)
+
+    def _lay_let(self, term: s.Let | s.DistLet, column: int, tail: int) -> str:
+        lines: list[str] = []
+        rest: Term = term
+        while isinstance(rest, s.Let | s.DistLet):
+            head = f"let {rest.name} = "
+            value = self.lay(rest.value, column + 2, column + len(head), len(" in"))
+            lines.append(f"{head}{value} in")
+            rest = rest.body
+        lines.append(self.lay(rest, column, column, tail))
+        return _line(column).join(lines)
+
+    def _lay_match(self, term: s.Match | s.DistMatch, indent: int, column: int) -> str:
+        subject = self.lay(term.subject, indent + 2, column + len("match "), 2)
+        heads = [" | ".join(self.flat(p) for p in a.patterns) + ":" for a in term.arms]
+        bodies: list[Term] = [a.body for a in term.arms]
+        if term.otherwise is not None:
+            heads.append("else:")
+            bodies.append(term.otherwise)
+        plain = [len(h) for h in heads if "|" not in h and len(h) <= _ARM_PAD_MAX]
+        width = max(plain, default=0)
+        lines = []
+        for head, body in zip(heads, bodies, strict=True):
+            start = (head if "|" in head else head.ljust(width)) + " "
+            column = indent + 2 + len(start)
+            if isinstance(body, s.Let | s.DistLet) and not self.fits(body, column, 1):
+                start, column = head + _line(indent + 4), indent + 4
+            lines.append(start + self.lay(body, indent + 2, column, 1) + ",")
+        return _bracket(f"match {subject} {{", lines, "}", indent)
+
+    def _lay_array(self, term: s.ArrayLit, indent: int) -> str:
+        inner = indent + 2
+        apart = self._holds(term) or any(
+            isinstance(i, s.ArrayLit) or not self.fits(i, inner, 1) for i in term.items
+        )
+        if apart:
+            lines = [self.lay(i, inner, inner, 1) + "," for i in term.items]
+        else:
+            lines = fill([self.flat(i) for i in term.items], inner)
+        return _bracket("[", lines, "]", indent)
+
+    def _entry(self, entry: s.Weighted, indent: int) -> str:
+        value = self.lay(entry.value, indent, indent, 2) + ": "
+        return value + self.lay(entry.weight, indent, _end_column(value, indent), 1) + ","
+
+    def _lay_chain(self, term: s.Binary | s.Compare, indent: int, column: int, tail: int) -> str:
+        first, rest = _chain(term)
+        pad = indent + 2
+        parts = [self._at(first[0], first[1], indent, column, 0)]
+        for i, (op, operand, least) in enumerate(rest):
+            after = tail if i == len(rest) - 1 else 0
+            parts.append(f"{op} " + self._at(operand, least, pad, pad + len(op) + 1, after))
+        return _line(pad).join(parts)
+
+    def _lay_call(self, term: s.Call, indent: int, column: int, tail: int) -> str:
+        pad = indent + 2
+        args = [self.lay(a, pad, pad, tail + 1) for a in term.args]
+        return f"{term.name}({_line(pad)}" + ("," + _line(pad)).join(args) + ")"
+
+
+def _sides(node: s.Binary) -> tuple[int, int]:
+    """The levels asked of the left and the right operand."""
+    own = LEVELS[node.op]
+    return (own + 1, own) if own == IMPLIES else (own, own + 1)
+
+
+def _chain(
+    term: s.Binary | s.Compare,
+) -> tuple[tuple[s.Expr, int], list[tuple[str, s.Expr, int]]]:
+    """A run of operators of one level: the first operand, then each operator with its operand."""
+    if isinstance(term, s.Compare):
+        least = COMPARE + 1
+        pairs = zip(term.ops, term.operands[1:], strict=True)
+        return (term.operands[0], least), [(op, o, least) for op, o in pairs]
+    own = LEVELS[term.op]
+    found: list[tuple[str, s.Expr, int]] = []
+    node: s.Expr = term
+    if own == IMPLIES:
+        first = term.left
+        while isinstance(node, s.Binary) and node.op == "implies":
+            right = node.right
+            last = not (isinstance(right, s.Binary) and right.op == "implies")
+            found.append(("implies", right if last else right.left, own + 1))  # type: ignore[union-attr]
+            node = right
+        return (first, own + 1), found
+    while isinstance(node, s.Binary) and LEVELS[node.op] == own:
+        found.append((node.op, node.right, own + 1))
+        node = node.left
+    return (node, own), found[::-1]
+
+
+def fill(words: Sequence[str], indent: int) -> list[str]:
+    """Words with commas, as many on a line as fit."""
+    lines: list[str] = []
+    current = ""
+    for word in words:
+        if current and indent + len(current) + len(word) + 2 > WIDTH:
+            lines.append(current)
+            current = ""
+        current += (" " if current else "") + word + ","
+    return [*lines, current] if current else lines
+
+
+def _bracket(opened: str, lines: Iterable[str], closed: str, indent: int) -> str:
+    inner = "".join(_line(indent + 2) + line for line in lines)
+    return f"{opened}{inner}{_line(indent)}{closed}"
+
+
+def _line(indent: int) -> str:
+    return "\n" + " " * indent
+
+
+def _end_column(text: str, start: int) -> int:
+    """The column after the last character of a text that begins in column `start`."""
+    at = text.rfind("\n")
+    return start + len(text) if at < 0 else len(text) - at - 1

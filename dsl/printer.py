@@ -1,0 +1,234 @@
+"""Print trees as canonical text: what `parse` reads back as the same tree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+from dsl import syntax as s
+from dsl.layout import WIDTH, Layout, Term, fill
+
+_AGENT_WIDTH = 80
+
+Item: TypeAlias = (
+    s.TopItem | s.EnvironmentItem | s.Slot | s.Statement | s.Environment | s.Utility | s.Code
+)
+
+
+def print_expression(expr: s.Expr) -> str:
+    """The expression, on one line if it fits."""
+    return Layout().lay(expr, 0, 0)
+
+
+def print_dist(dist: s.Dist) -> str:
+    """The distribution, on one line if it fits."""
+    return Layout().lay(dist, 0, 0)
+
+
+def print_type(t: s.TypeExpr) -> str:
+    """The type, on one line."""
+    return Layout().type(t)
+
+
+def print_slot(slot: s.Slot) -> str:
+    """One `param`, `table`, `def` or `policy`."""
+    return _text(Printer().items([slot], 0))
+
+
+def print_code(code: s.Code) -> str:
+    """The `agent { … }` block."""
+    return _text(Printer().items([code], 0))
+
+
+def print_machine(machine: s.Machine) -> str:
+    """The whole file: declarations, environment, utility, agent."""
+    printer = Printer()
+    d = machine.declarations
+    lines = [Line(f"machine {d.name}")]
+    groups: list[list[Item]] = []
+    for item in d.items:
+        if not groups or type(groups[-1][0]) is not type(item):
+            groups.append([])
+        groups[-1].append(item)
+    groups += [[d.environment], [d.utility], [machine.agent]]
+    for group in groups:
+        lines += [Line(""), *printer.items(group, 0)]
+    return _text(lines) + "\n"
+
+
+def _text(lines: list[Line]) -> str:
+    return "\n".join(line.text for line in lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A printed line, and the item that begins with it, if one does."""
+
+    text: str
+    item: s.Node | None = None
+
+
+@dataclass(slots=True)
+class Printer:
+    """Prints items, one after the other.
+
+    `holds` tells whether a comment stands inside a node; `spaced` whether a blank line stands before an item.
+    """
+
+    holds: Callable[[s.Node], bool] = lambda node: False
+    spaced: Callable[[s.Node], bool] = lambda node: False
+
+    def items(self, items: Sequence[Item], indent: int) -> list[Line]:
+        """The lines of some items; equations of one kind that follow each other have their signs aligned."""
+        layout = Layout(self.holds)
+        lines: list[Line] = []
+        at = 0
+        while at < len(items):
+            end = at + 1
+            kind = _aligned(items[at])
+            while kind and end < len(items) and _aligned(items[end]) == kind:
+                if self.spaced(items[end]):
+                    break
+                end += 1
+            run = items[at:end]
+            width = max(len(_left(i)) for i in run)
+            for item in run:
+                lines += self._item(item, indent, width, layout)
+            at = end
+        return lines
+
+    def _item(self, item: Item, indent: int, width: int, layout: Layout) -> list[Line]:
+        match item:
+            case s.Environment():
+                return self._block("environment {", item.items, item, indent)
+            case s.Utility():
+                return self._utility(item, indent, layout)
+            case s.Code():
+                return self._agent(item, indent)
+            case s.Policy():
+                return self._policy(item, indent)
+            case s.Enum():
+                text = self._enum(item, indent, width)
+            case s.Observe():
+                words = fill(item.names, indent + len("observe "))
+                text = "observe " + ("\n" + " " * (indent + 8)).join(words)[:-1]
+            case s.Action():
+                text = f"action {item.name}: {layout.type(item.type)}"
+            case s.Def():
+                text = self._def(item, indent, layout)
+            case s.Table() | s.Param() | s.State():
+                word = type(item).__name__.lower()
+                value = item.start if isinstance(item, s.State) else item.value
+                head = f"{word} {item.name}: {layout.type(item.type)}"
+                text = _equation(head, value, indent, layout)
+            case s.Chance():
+                head = f"chance {item.name}: {layout.type(item.type)}"
+                text = _equation(head, item.dist, indent, layout)
+            case s.Const() | s.Define() | s.Next() | s.Reward() | s.Done() | s.Assign():
+                text = _equation(_left(item).ljust(width), item.value, indent, layout)
+            case _:
+                assert_never(item)
+        return _lines(text, item, indent)
+
+    def _block(self, head: str, items: Sequence[Item], node: s.Node, indent: int) -> list[Line]:
+        pad = " " * indent
+        return [Line(pad + head, node), *self.items(items, indent + 2), Line(pad + "}")]
+
+    def _utility(self, utility: s.Utility, indent: int, layout: Layout) -> list[Line]:
+        heads = [f"{t.key} " for t in utility.settings]
+        texts = [h + layout.flat(t.value) for h, t in zip(heads, utility.settings, strict=True)]
+        pad = " " * indent
+        flat = f"{pad}utility {{ {'  '.join(texts)} }}" if texts else f"{pad}utility {{ }}"
+        if not self.holds(utility) and len(flat) <= WIDTH:
+            return [Line(flat, utility)]
+        lines = [Line(f"{pad}utility {{", utility)]
+        for head, setting in zip(heads, utility.settings, strict=True):
+            value = layout.lay(setting.value, indent + 2, indent + 2 + len(head))
+            lines += _lines(head + value, setting, indent + 2)
+        return [*lines, Line(pad + "}")]
+
+    def _agent(self, code: s.Code, indent: int) -> list[Line]:
+        if len(code.slots) == 1 and isinstance(code.slots[0], s.Policy) and not self.holds(code):
+            inner = self._policy(code.slots[0], 0)
+            flat = f"{' ' * indent}agent {{ {inner[0].text} }}"
+            if len(inner) == 1 and len(flat) <= _AGENT_WIDTH:
+                return [Line(flat, code)]
+        return self._block("agent {", code.slots, code, indent)
+
+    def _policy(self, policy: s.Policy, indent: int) -> list[Line]:
+        head = "policy {" if policy.name == "main" else f"policy {policy.name} {{"
+        if not self.holds(policy) and len(policy.body) <= 1:
+            inner = self.items(policy.body, 0)
+            flat = " ".join([" " * indent + head, *(line.text for line in inner), "}"])
+            if len(inner) <= 1 and len(flat) <= WIDTH:
+                return [Line(flat, policy)]
+        return self._block(head, policy.body, policy, indent)
+
+    def _enum(self, enum: s.Enum, indent: int, width: int) -> str:
+        head = _left(enum).ljust(width)
+        flat = f"{head} {{ {', '.join(enum.members)} }}"
+        if indent + len(flat) <= WIDTH and not self.holds(enum):
+            return flat
+        pad = "\n" + " " * (indent + 2)
+        members = (
+            [f"{m}," for m in enum.members] if self.holds(enum) else fill(enum.members, indent + 2)
+        )
+        return f"{head} {{{pad}{pad.join(members)}\n{' ' * indent}}}"
+
+    def _def(self, item: s.Def, indent: int, layout: Layout) -> str:
+        parameters = [f"{p.name}: {layout.type(p.type)}" for p in item.parameters]
+        end = f"): {layout.type(item.result)} ="
+        head = f"def {item.name}({', '.join(parameters)}{end}"
+        if indent + len(head) > WIDTH and parameters:
+            pad = "\n" + " " * (indent + 4)
+            head = f"def {item.name}({pad}{(',' + pad).join(parameters)}{end}"
+        column = indent + len(head) + 1
+        if "\n" not in head and layout.fits(item.body, column, 0):
+            return f"{head} {layout.flat(item.body)}"
+        body = layout.lay(item.body, indent + 2, indent + 2)
+        return f"{head}\n{' ' * (indent + 2)}{body}"
+
+
+def _lines(text: str, item: s.Node, indent: int) -> list[Line]:
+    first, *rest = text.split("\n")
+    return [Line(" " * indent + first, item), *(Line(line) for line in rest)]
+
+
+def _equation(head: str, value: Term, indent: int, layout: Layout) -> str:
+    column = indent + len(head) + 3
+    if isinstance(value, s.Let | s.DistLet) and not layout.fits(value, column, 0):
+        return f"{head} =\n{' ' * (indent + 2)}{layout.lay(value, indent + 2, indent + 2)}"
+    return f"{head} = {layout.lay(value, indent, column)}"
+
+
+def _aligned(item: Item) -> str:
+    """The kind of run that an item belongs to, or nothing."""
+    match item:
+        case s.Next() | s.Reward() | s.Done():
+            return "equation"
+        case s.Enum() | s.Const() | s.Define() | s.Assign():
+            return type(item).__name__
+        case _:
+            return ""
+
+
+def _left(item: Item) -> str:
+    """What stands before the sign that is aligned."""
+    match item:
+        case s.Next():
+            return item.name + "'"
+        case s.Reward():
+            return "reward"
+        case s.Done():
+            return "done"
+        case s.Define():
+            return f"let {item.name}"
+        case s.Const():
+            return f"const {item.name}"
+        case s.Enum():
+            return f"enum {item.name}"
+        case s.Assign():
+            return item.name
+        case _:
+            return ""

@@ -1,0 +1,56 @@
+"""Whether a machine file is in order: names and types, then totality by the kernel and by Z3, both of which must agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dsl import syntax as s
+from dsl.check import check_machine
+from dsl.errors import Diagnostic, DslError
+from dsl.machine import Program, Task
+from godel.gate import describe_gap
+from proofs.kernel.totality import Broken, Gap, find_gaps_in_code, find_gaps_in_declarations
+from proofs.totality_smt import find_broken, obligations
+
+TOTALITY_RLIMIT = 50_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A machine in order: its task, its program, and the obligations that were proved, in words."""
+
+    task: Task
+    program: Program
+    obligations: tuple[str, ...]
+
+
+def check_totality(machine: s.Machine, *, rlimit: int = TOTALITY_RLIMIT) -> Checked:
+    """Check everything about a machine. Raises DslError with every fault, those of totality with a state that shows them."""
+    task, program = check_machine(machine)
+    kernel = [*find_gaps_in_declarations(task), *find_gaps_in_code(program)]
+    broken, unproved, _ = find_broken(task, program, rlimit=rlimit)
+    found = _merge(kernel, [*broken, *unproved])
+    if found:
+        raise DslError(tuple(found))
+    return Checked(task, program, tuple(o.description for o in obligations(task, program)))
+
+
+def _merge(kernel: list[Gap], solver: list[Gap]) -> list[Diagnostic]:
+    """What is broken, each fault once, with the solver's small point where it has one; else what neither proves."""
+    shown: dict[tuple[str, int, int], Diagnostic] = {}
+    for gap in [*solver, *kernel]:
+        if isinstance(gap, Broken):
+            key = (gap.code, gap.node.span.start, gap.node.span.end)
+            shown.setdefault(key, describe_gap(gap))
+    if shown:
+        return list(shown.values())
+    open_places = {(g.node.span.start, g.node.span.end): g for g in [*solver, *kernel]}
+    return [
+        Diagnostic(
+            "G017",
+            f"neither proved nor broken: {gap.message}",
+            gap.node.span,
+            help="narrow the ranges, or guard the expression with a test",
+        )
+        for gap in open_places.values()
+    ]

@@ -1,0 +1,145 @@
+"""Entries of a ledger in words and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, cast
+
+from godel.cli.output import above, below, styled
+from godel.ledger import Entry, Kind
+
+if TYPE_CHECKING:
+    from dsl.machine import Task
+
+COLOURS = {"accepted": "green", "refused": "yellow", "undecided": "magenta", "invalid": "red"}
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """An entry as it is stored, with its id."""
+    return {
+        "seq": entry.seq,
+        "id": entry.id,
+        "previous": entry.previous,
+        "kind": entry.kind.value,
+        "body": entry.body,
+    }
+
+
+def describe_entry(entry: Entry, task: Task | None = None, *, verbose: bool = False) -> str:
+    """One line of a log; `verbose` adds what shows it, below."""
+    body = cast(Mapping[str, Any], entry.body)
+    kind = entry.kind.value
+    head = f"{entry.seq:>4} {entry.id[:12]} {styled(f'{kind:<9}', fg=COLOURS.get(kind))}"
+    lines = [f"{head} {_summary(entry, body)}".rstrip()]
+    if verbose:
+        lines += [f"       {line}" for line in details(entry, task)]
+    return "\n".join(lines)
+
+
+def _summary(entry: Entry, body: Mapping[str, Any]) -> str:
+    match entry.kind:
+        case Kind.ACCEPTED:
+            claim = body["claim"]
+            gain, value = Fraction(claim["gain"]), Fraction(claim["new_lower"])
+            return f"{body['family']:<12} gain {below(gain):>10}  U >= {below(value):<11} {body['note']}"
+        case Kind.REFUSED:
+            return f"{body['family']:<12} {refusal(body['claim']):<36} {body['note']}"
+        case Kind.UNDECIDED | Kind.INVALID:
+            return f"{body['family']:<12} {body['note']}: {_reason(body)}"
+        case Kind.EMPTY:
+            return f"{body['family']:<12} has nothing left for this program"
+        case Kind.ENDED:
+            return _ended(body)
+        case Kind.GENESIS | Kind.REVISION:
+            return f"{body['machine']}: program {body['code'][:12]}"
+        case _:
+            return f"program {body['code'][:12]}" if "code" in body else ""
+
+
+def refusal(claim: Mapping[str, Any]) -> str:
+    """The bounds that refuse a rewrite."""
+    new, old = Fraction(claim["new_upper"]), Fraction(claim["old_lower"])
+    if new == old:
+        return f"a tie: both are worth {_near(new)}"
+    return f"new U <= {above(new)} <= {below(old)} <= old U" if above(new) != below(old) else f"new U < old U by {below(old - new, 9)}"
+
+
+def _near(value: Fraction) -> str:
+    low, high = below(value), above(value)
+    return low if low == high else f"{low}…"
+
+
+def _reason(body: Mapping[str, Any]) -> str:
+    faults = body.get("diagnostics") or []
+    extra = f" ({faults[0]['code']}: {faults[0]['message']})" if faults else ""
+    return f"{body['reason']}{extra}"
+
+
+def _ended(body: Mapping[str, Any]) -> str:
+    gain = f"{body['links']} rewrites gained {below(Fraction(body['gain']))} in all"
+    if body["optimality"] is None:
+        return f"{body['cause']}: {gain}; {body.get('reason', 'the gap is not known')}"
+    claim = body["optimality"]
+    upper, gap = Fraction(claim["upper"]), Fraction(claim["gap"])
+    return f"{body['cause']}: {gain}; no program exceeds U = {above(upper)}, none beats this one by more than {above(gap, 9)}"
+
+
+def details(entry: Entry, task: Task | None) -> list[str]:
+    """What shows a verdict: counterexample, faults, or costs."""
+    body = cast(Mapping[str, Any], entry.body)
+    lines: list[str] = []
+    for fault in body.get("diagnostics") or []:
+        lines.append(f"{fault['code']}: {fault['message']}")
+        lines += [f"  {text}" for text in fault["notes"]]
+        if fault["help"]:
+            lines.append(f"  help: {fault['help']}")
+    if "counterexample" in body:
+        lines += counterexample_lines(body)
+        lines.append(f"replay: godel cex {entry.id[:12]}")
+    if "costs" in body:
+        costs = body["costs"]
+        lines.append(
+            f"costs: rlimit {costs['rlimit']:,}, family {costs['family_steps']:,} steps, kernel {costs['kernel_steps']:,} steps"
+        )
+    return lines
+
+
+def counterexample_lines(body: Mapping[str, Any]) -> list[str]:
+    """Old and new side by side from the first difference."""
+    shown, claim = body["counterexample"], body["claim"]
+    lines = [f"bounds at the starts: {refusal(claim)}"]
+    if not shown["old"]:
+        lines.append("on every state that is reached both do the same, in the same ticks")
+        return lines
+    steps = len(shown["shared"])
+    place = _values(shown["old"][0]["state"])
+    if shown["acts_alike"]:
+        lines.append("on every state that is reached both take the same actions; they differ in ticks:")
+    if steps:
+        lines.append(f"both go from {_values(shown['shared'][0]['state'])} in {steps} step{'s' * (steps > 1)} to {place}:")
+        lines += [f"  {_values(m['state'])} -> {_values(m['actions'])}, reward {m['reward']}" for m in shown["shared"]]
+    lines.append(f"first difference at {place}; then, with the likeliest draws:")
+    rows = [("old", "new")]
+    for i in range(max(len(shown["old"]), len(shown["new"]))):
+        rows.append((_cell(shown["old"], i), _cell(shown["new"], i)))
+    width = max(len(left) for left, _ in rows)
+    lines += [f"  {left:<{width}}  |  {right}".rstrip() for left, right in rows]
+    return lines
+
+
+def _cell(moves: list[Mapping[str, Any]], i: int) -> str:
+    if i >= len(moves):
+        return "(ended)" if i == len(moves) else ""
+    m = moves[i]
+    return f"{_values(m['state'])}: {_values(m['actions'])}, {m['ticks']} ticks, weight {m['weight']}, reward {m['reward']}"
+
+
+def _values(named: Mapping[str, Any]) -> str:
+    return ", ".join(f"{k} = {_plain(v)}" for k, v in named.items())
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

@@ -1,0 +1,199 @@
+"""What verbs print: data on stdout, everything else on stderr, exact numbers rounded to the safe side."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from dsl.errors import Diagnostic, DslError
+    from dsl.syntax import Machine
+
+DIGITS = 6
+
+
+class Exit(Exception):
+    """Leave with an exit code; everything has been said."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+        super().__init__(str(code))
+
+
+class Context:
+    """What the options before the verb say."""
+
+    def __init__(self, store: str | None) -> None:
+        self.store = store
+
+    def store_path(self, name: str) -> Path:
+        """Where the ledger of a machine is."""
+        return Path(self.store) if self.store else Path(".godel") / f"{name}.db"
+
+    def found_store(self) -> Path:
+        """The ledger that is meant where no machine is named: the one given, or the only one there is."""
+        if self.store:
+            return Path(self.store)
+        found = sorted(Path(".godel").glob("*.db"))
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise usage("no ledger under .godel/ here", "godel evolve FILE makes one; --store names one elsewhere")
+        names = ", ".join(str(path) for path in found)
+        raise usage(f"several ledgers: {names}", "godel --store FILE … names one")
+
+
+def usage(message: str, hint: str | None = None) -> click.UsageError:
+    """A usage error with a hint (exit code 2)."""
+    return click.UsageError(message + (f"\nhint: {hint}" if hint else ""))
+
+
+def say(text: str = "") -> None:
+    """Print data."""
+    click.echo(text)
+
+
+def note(text: str = "") -> None:
+    """Print what is not data."""
+    click.echo(text, err=True)
+
+
+def print_json(schema: str, data: dict[str, Any]) -> None:
+    """Print one JSON object with its schema tag."""
+    click.echo(json.dumps({"schema": f"godel/{schema}/1", **data}, ensure_ascii=False))
+
+
+def is_terminal() -> bool:
+    """Whether a person watches stderr."""
+    return sys.stderr.isatty()
+
+
+def styled(text: str, **style: Any) -> str:
+    """Colour on a terminal that wants it."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return text
+    return click.style(text, **style)
+
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+def below(value: Fraction, digits: int = DIGITS) -> str:
+    """A lower bound for the eye: rounded down."""
+    return _decimal((value * 10**digits).__floor__(), digits)
+
+
+def above(value: Fraction, digits: int = DIGITS) -> str:
+    """An upper bound for the eye: rounded up."""
+    return _decimal((value * 10**digits).__ceil__(), digits)
+
+
+def _decimal(scaled: int, digits: int) -> str:
+    whole, rest = divmod(abs(scaled), 10**digits)
+    text = f"{whole}.{rest:0{digits}d}".rstrip("0").rstrip(".")
+    return f"-{text}" if scaled < 0 else text
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def read_text(path: str) -> str:
+    """The text of a file, `-` for standard input; a usage error where it cannot be read."""
+    try:
+        data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    except OSError as error:
+        raise usage(f"cannot read {path}: {error.strerror}") from None
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        from dsl.errors import Diagnostic, DslError
+
+        line = data[: error.start].count(b"\n") + 1
+        raise FileFault(
+            path, "", DslError((Diagnostic("G002", f"line {line} is not UTF-8"),))
+        ) from None
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a file; a usage error where that cannot be done."""
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise usage(f"cannot write {path}: {error.strerror}") from None
+
+
+def load_machine(path: str) -> tuple[str, Machine]:
+    """Text and tree of a machine file."""
+    from dsl.errors import DslError
+    from dsl.parser import parse_machine
+
+    text = read_text(path)
+    try:
+        return text, parse_machine(text)
+    except DslError as error:
+        raise FileFault(path, text, error) from None
+
+
+class FileFault(Exception):
+    """Faults in a file, with its text to show them in (exit code 3)."""
+
+    def __init__(self, path: str, source: str, error: DslError) -> None:
+        self.path, self.source, self.error = path, source, error
+        super().__init__(path)
+
+
+def show_faults(path: str, source: str, diagnostics: Iterable[Diagnostic]) -> str:
+    """Faults as a reader sees them."""
+    from dsl.errors import render
+
+    return "\n\n".join(render(d, source=source, filename=path) for d in diagnostics)
+
+
+def diagnostic_json(path: str, diagnostic: Diagnostic) -> dict[str, Any]:
+    """A fault as JSON, with a span that an editor can use."""
+    span = diagnostic.span
+    return {
+        "file": path,
+        "code": diagnostic.code,
+        "message": diagnostic.message,
+        "notes": list(diagnostic.notes),
+        "help": diagnostic.help,
+        "span": None
+        if span.line == 0
+        else {
+            "line": span.line,
+            "column": span.column,
+            "end_line": span.end_line,
+            "end_column": span.end_column,
+        },
+    }
+
+
+def fail_text(error: Exception) -> int:
+    """Say what went wrong; returns the exit code."""
+    from dsl.errors import DslError
+    from godel.ledger import LedgerError
+
+    if isinstance(error, FileFault):
+        note(show_faults(error.path, error.source, error.error.diagnostics))
+        return 3
+    if isinstance(error, DslError):
+        note(show_faults("-", "", error.diagnostics))
+        return 3
+    if isinstance(error, LedgerError):
+        note(f"error: {error}")
+        return 30 if error.seq is not None else 2
+    note(f"internal error: {type(error).__name__}: {error}")
+    note("this is a fault of godel itself, please report it; GODEL_TRACEBACK=1 shows where")
+    if os.environ.get("GODEL_TRACEBACK"):
+        import traceback
+
+        traceback.print_exception(error)
+    return 1

@@ -1,0 +1,298 @@
+"""Let a machine rewrite itself: episodes in which its searcher decides, families propose, the gate judges, the ledger records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+from dsl import syntax as s
+from dsl.codec import Json, digest, digest_node, encode_rational, encode_tree
+from dsl.errors import Diagnostic
+from dsl.rewrite import Edit, RewriteError, apply_rewrite, encode_edits
+from godel.claims import encode_claim
+from godel.families.family import Candidate, Family, Workplace
+from godel.families.improve import improve
+from godel.families.simplify import simplify
+from godel.gate import Accepted, Costs, Gate, Invalid, Refused, Undecided, Verdict
+from godel.history import History, candidate_key, read_history, total_gain
+from godel.ledger import Entry, Kind
+from godel.searching import FamilyDeclaration, SearchDeclaration, encode_search
+from godel.store import Store
+from godel.versions import versions
+from proofs.counterexample import compare_programs, encode_counterexample
+from proofs.explicit import TooLarge
+from proofs.kernel.certificate import Certificate, encode_certificate
+from proofs.kernel.chapter import Chapter
+from proofs.kernel.theorem import Improvement, Theorem
+
+Watch: TypeAlias = Callable[[Entry], None]
+
+KINDS: Mapping[str, Callable[..., Family]] = {"improve": improve, "simplify": simplify}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where a person cuts a run: attempts, total ticks of cost, or a gap that is small enough."""
+
+    attempts: int | None = None
+    budget: Fraction | None = None
+    gap: Fraction | None = None
+
+
+@dataclass(slots=True)
+class Session:
+    """A ledger open for writing together with the gate of its chapter."""
+
+    store: Store
+    history: History
+    gate: Gate
+    _work: Workplace | None = None
+    _running: dict[str, tuple[str, Iterator[Candidate]]] = field(default_factory=dict)
+
+    @classmethod
+    def resume(cls, store: Store, *, rlimit: int, threads: int) -> Session:
+        """Open the chapter that a ledger is in."""
+        history = read_history(store.entries(), store.blob)
+        chapter = Chapter(history.load_declarations())
+        return cls(store, history, Gate(chapter, rlimit, threads))
+
+    @property
+    def head_code(self) -> s.Code:
+        """The installed code."""
+        return self.history.load_code(self.history.head)
+
+    def append(self, kind: Kind, body: Mapping[str, Json], blobs: Mapping[str, bytes] | None = None) -> Entry:
+        """Write an entry in one transaction and take it into account."""
+        last = self.history.last
+        entry = self.store.append(kind, body, blobs=blobs or {}, expect_head=last.id if last else None)
+        self.history.advance(entry)
+        return entry
+
+    # --- runs ------------------------------------------------------------------------------------
+
+    def evolve(self, limits: Limits, watch: Watch) -> Entry:
+        """Go on with the episode that was cut short, or begin one; returns the `ended` entry."""
+        history, spent, made = self.history, Fraction(0), 0
+        if not history.running:
+            history.begin_episode()
+        while True:
+            tried, _ = history.searcher.decide(history.reports)
+            cause = self._cause(limits, made, spent) or ("stop" if tried == "stop" else None)
+            if cause is not None:
+                entry = self.end(cause)
+                watch(entry)
+                return entry
+            entry = self._attempt(tried)
+            costs: Any = entry.body["costs"]
+            spent += history.searcher.ticks(costs["rlimit"], costs["family_steps"], costs["kernel_steps"])
+            made += 1
+            watch(entry)
+
+    def _cause(self, limits: Limits, made: int, spent: Fraction) -> str | None:
+        horizon = self.history.searcher.horizon
+        if horizon is not None and self.history.step >= horizon:
+            return "horizon"
+        if limits.attempts is not None and made >= limits.attempts:
+            return "attempts"
+        if limits.budget is not None and spent >= limits.budget:
+            return "budget"
+        if limits.gap is not None and self._gap_within(limits.gap):
+            return "gap"
+        return None
+
+    def _gap_within(self, limit: Fraction) -> bool:
+        try:
+            return self.gate.estimate_gap(self.head_code) <= limit
+        except TooLarge:
+            return False
+
+    def _attempt(self, tried: str) -> Entry:
+        family = next((f for f in self.history.search.families if f.name == tried), None)
+        candidate = None if family is None else self._next_candidate(family)
+        episode = {"episode": self.history.episode, "step": self.history.step, "try": tried}
+        if candidate is None:
+            body = {
+                **self._common(tried, episode, Costs(0, 0), 0),
+                "outcome": "empty",
+                "gain": 0,
+                "cost": self.history.searcher.cost_units(0, 0, 0),
+            }
+            return self.append(Kind.EMPTY, body)
+        return self._judge(candidate, tried, episode)
+
+    def propose(self, edits: tuple[Edit, ...], note: str) -> Entry:
+        """Take a person's rewrite through the gate; it cuts the episode that is running."""
+        episode: dict[str, Json] = {"episode": None, "step": None, "try": None}
+        return self._judge(Candidate(edits, note, 0), "file", episode)
+
+    def _judge(self, candidate: Candidate, family: str, episode: Mapping[str, Json]) -> Entry:
+        old = self.head_code
+        verdict = self.gate.judge(old, candidate.edits)
+        kind, found, blobs = self._record(old, candidate.edits, verdict)
+        searcher = self.history.searcher
+        gain = 0
+        if isinstance(verdict, Accepted):
+            statement = verdict.theorem.statement
+            gain = searcher.gain_units(statement.gain) if isinstance(statement, Improvement) else 0
+        body = {
+            **self._common(family, episode, verdict.costs, candidate.steps),
+            "note": candidate.note,
+            "edits": encode_edits(candidate.edits),
+            "slots": sorted({_slot_of(edit) for edit in candidate.edits}),
+            "outcome": kind.value,
+            "gain": gain,
+            "cost": searcher.cost_units(
+                verdict.costs.rlimit, candidate.steps, verdict.costs.kernel_steps
+            ),
+            **found,
+        }
+        return self.append(kind, body, blobs)
+
+    def _common(
+        self, family: str, episode: Mapping[str, Json], costs: Costs, family_steps: int
+    ) -> dict[str, Json]:
+        return {
+            "task": "agent",
+            "parent": self.history.head,
+            "family": family,
+            **episode,
+            "rlimit": self.gate.rlimit,
+            "costs": {
+                "rlimit": costs.rlimit,
+                "family_steps": family_steps,
+                "kernel_steps": costs.kernel_steps,
+            },
+            "versions": versions(),
+        }
+
+    def _record(
+        self, old: s.Code, edits: tuple[Edit, ...], verdict: Verdict
+    ) -> tuple[Kind, dict[str, Json], dict[str, bytes]]:
+        """The kind of an entry, what it holds beside the common part, and its blobs."""
+        match verdict:
+            case Accepted(code, theorem, certificate):
+                found, blobs = self._evidence("better", code, theorem, certificate)
+                return Kind.ACCEPTED, found, blobs
+            case Refused(code, theorem, certificate):
+                found, blobs = self._evidence("not better", code, theorem, certificate)
+                chapter = self.gate.chapter
+                shown = compare_programs(chapter, chapter.program(old), chapter.program(code))
+                found["counterexample"] = encode_counterexample(shown, chapter.task)
+                return Kind.REFUSED, found, blobs
+            case Undecided(undecided, reason, disagreement, _):
+                result, blobs = None, {}
+                if undecided is not None:
+                    result = digest_node(undecided)
+                    blobs = {result: encode_tree(undecided)}
+                return (
+                    Kind.UNDECIDED,
+                    {"result": result, "reason": reason, "disagreement": disagreement},
+                    blobs,
+                )
+            case Invalid(reason, diagnostics, _):
+                shown_faults: list[Json] = [_show_diagnostic(d) for d in diagnostics]
+                result = _result_of(old, edits)
+                return Kind.INVALID, {"result": result, "reason": reason, "diagnostics": shown_faults}, {}
+
+    def _evidence(
+        self, rule: str, code: s.Code, theorem: Theorem, certificate: Certificate
+    ) -> tuple[dict[str, Json], dict[str, bytes]]:
+        data = encode_certificate(certificate, self.gate.chapter.task.states)
+        result = digest_node(code)
+        body: dict[str, Json] = {
+            "result": result,
+            "rule": rule,
+            "certificate": digest(data),
+            "claim": encode_claim(theorem),
+        }
+        return body, {result: encode_tree(code), digest(data): data}
+
+    def _next_candidate(self, family: FamilyDeclaration) -> Candidate | None:
+        """The family's next candidate for the installed code that was not judged before."""
+        head = self.history.head
+        running = self._running.get(family.name)
+        if running is None or running[0] != head:
+            if self._work is None:
+                self._work = Workplace(self.gate.chapter)
+            make = KINDS[family.kind](**dict(family.settings))
+            program = self.gate.chapter.program(self.head_code)
+            running = (head, make(self._work, program))
+            self._running[family.name] = running
+        tried = self.history.tried.get(head, {})
+        for candidate in running[1]:
+            key = candidate_key(_result_of(self.head_code, candidate.edits), encode_edits(candidate.edits))
+            if tried.get(key, -1) < self.gate.rlimit:
+                return candidate
+        return None
+
+    def end(self, cause: str) -> Entry:
+        """Close the episode, with the theorem about how far the installed code is from the best."""
+        body: dict[str, Json] = {
+            "task": "agent",
+            "cause": cause,
+            "code": self.history.head,
+            "episode": self.history.episode,
+            "step": self.history.step,
+            "links": len(self.history.links),
+            "gain": encode_rational(total_gain(self.history.links)),
+            "optimality": None,
+            "certificate": None,
+            "versions": versions(),
+        }
+        blobs: dict[str, bytes] = {}
+        try:
+            theorem, certificate = self.gate.prove_gap(self.head_code)
+            data = encode_certificate(certificate, self.gate.chapter.task.states)
+            body["optimality"], body["certificate"] = encode_claim(theorem), digest(data)
+            blobs[digest(data)] = data
+        except TooLarge as error:
+            body["reason"] = f"the gap is not known: {error}"
+        return self.append(Kind.ENDED, body, blobs)
+
+
+def begin(
+    store: Store, machine: s.Machine, search: SearchDeclaration, *, source: str, seed: int, kind: Kind
+) -> Entry:
+    """Write the first entry of a chapter."""
+    chapter = Chapter(machine.declarations)
+    program = chapter.program(machine.agent)
+    data, text = encode_search(search), source.encode()
+    body: dict[str, Json] = {
+        "machine": machine.declarations.name,
+        "declarations": chapter.digest,
+        "code": program.digest,
+        "search": digest(data),
+        "source": digest(text),
+        "seed": seed,
+        "versions": versions(),
+    }
+    blobs = {
+        chapter.digest: encode_tree(machine.declarations),
+        program.digest: encode_tree(machine.agent),
+        digest(data): data,
+        digest(text): text,
+    }
+    return store.append(kind, body, blobs=blobs)
+
+
+def _slot_of(edit: Edit) -> str:
+    slot = edit.slot
+    return slot if isinstance(slot, str) else slot.name
+
+
+def _result_of(old: s.Code, edits: tuple[Edit, ...]) -> str | None:
+    try:
+        return digest_node(apply_rewrite(old, edits))
+    except RewriteError:
+        return None
+
+
+def _show_diagnostic(diagnostic: Diagnostic) -> Json:
+    return {
+        "code": diagnostic.code,
+        "message": diagnostic.message,
+        "notes": list(diagnostic.notes),
+        "help": diagnostic.help,
+    }

@@ -1,0 +1,1 @@
+"""Worlds from outside, written as machine files."""

@@ -1,0 +1,248 @@
+"""Check a whole ledger again from genesis, with neither solver nor parser.
+
+Every obligation is derived from the stored programs, every certificate and refusal checked by the kernel, every edit
+replayed, every report and decision of the searcher recomputed, every id followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from dsl import syntax as s
+from dsl.codec import CodecError, Json, decode_tree, digest_node
+from dsl.errors import DslError
+from dsl.rewrite import RewriteError, apply_rewrite, decode_edits
+from godel.claims import encode_claim
+from godel.history import ATTEMPTS, History, total_gain
+from godel.ledger import Entry, Kind, LedgerError
+from godel.store import Store
+from godel.versions import KERNEL
+from proofs.counterexample import compare_programs, encode_counterexample
+from proofs.kernel.certificate import decode_certificate
+from proofs.kernel.chapter import Chapter, NotTotal
+from proofs.kernel.check import IsBetter, IsChain, IsNotBetter, IsOptimal, Obligation, check
+from proofs.kernel.theorem import CertificateError, Chain, Improvement, Theorem
+from proofs.kernel.totality import Broken
+
+CAUSES = ("stop", "horizon", "attempts", "budget", "gap")
+
+
+@dataclass(slots=True)
+class Verification:
+    """What was checked. `theorems` counts every claim of the ledger, each of them checked when this is returned."""
+
+    head: str
+    entries: int
+    theorems: int
+    solver_trusted: int
+    disagreements: int
+    gain: str
+    program: str
+
+
+@dataclass(slots=True)
+class _Verifier:
+    store: Store
+    watch: Callable[[Entry], None]
+    history: History = field(init=False)
+    chapter: Chapter | None = None
+    theorems: int = 0
+    disagreements: int = 0
+    links: dict[str, Theorem] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.history = History(self.store.blob)
+
+    def entry(self, entry: Entry) -> None:
+        """Check one entry against the state before it, then move on."""
+        body = cast(Mapping[str, Any], entry.body)
+        if entry.kind in ATTEMPTS:
+            self._attempt(entry, body)
+        elif entry.kind is Kind.ENDED:
+            self._ended(entry, body)
+        self.history.advance(entry)
+        if entry.kind in (Kind.GENESIS, Kind.REVISION):
+            self._chapter(entry, body)
+
+    def _chapter(self, entry: Entry, body: Mapping[str, Any]) -> None:
+        self._versions(entry, body)
+        declarations, code = self.history.load_declarations(), self.history.load_code(self.history.head)
+        self.chapter, self.links = Chapter(declarations), {}
+        self._same(entry, "declarations", self.chapter.digest, body["declarations"])
+        self._same(entry, "the name of the machine", declarations.name, body["machine"])
+        program = self.chapter.program(code)
+        self._same(entry, "code", program.digest, body["code"])
+        self.history.searcher.first_reports()
+        self.store.blob(body["source"])
+
+    def _versions(self, entry: Entry, body: Mapping[str, Any]) -> None:
+        if body["versions"]["kernel"] != KERNEL:
+            raise LedgerError(f"it is of kernel version {body['versions']['kernel']}", seq=entry.seq)
+
+    def _same(self, entry: Entry, what: str, found: object, recorded: object) -> None:
+        if found != recorded or type(found) is not type(recorded):
+            raise LedgerError(f"{what}: recorded {recorded!r}, found {found!r}", seq=entry.seq)
+
+    def _open_chapter(self, entry: Entry) -> Chapter:
+        if self.chapter is None:
+            raise LedgerError("no chapter is open", seq=entry.seq)
+        return self.chapter
+
+    # --- attempts --------------------------------------------------------------------------------
+
+    def _attempt(self, entry: Entry, body: Mapping[str, Any]) -> None:
+        chapter = self._open_chapter(entry)
+        self._versions(entry, body)
+        self._same(entry, "the parent", self.history.head, body["parent"])
+        self._same(entry, "the outcome", entry.kind.value, body["outcome"])
+        self._same(entry, "the task", "agent", body["task"])
+        self._decision(entry, body)
+        steps = chapter.steps
+        gain = 0
+        if entry.kind is not Kind.EMPTY:
+            gain = self._judged(entry, body, chapter)
+        costs = body["costs"]
+        for name in ("rlimit", "family_steps", "kernel_steps"):
+            if type(costs[name]) is not int or costs[name] < 0:
+                raise LedgerError(f"the cost {name} is no count", seq=entry.seq)
+        if entry.kind in (Kind.ACCEPTED, Kind.REFUSED):
+            self._same(entry, "the kernel's steps", chapter.steps - steps, costs["kernel_steps"])
+        cost = self.history.searcher.cost_units(
+            costs["rlimit"], costs["family_steps"], costs["kernel_steps"]
+        )
+        self._same(entry, "gain", gain, body["gain"])
+        self._same(entry, "cost", cost, body["cost"])
+
+    def _decision(self, entry: Entry, body: Mapping[str, Any]) -> None:
+        """The searcher must have decided as recorded, from reports worked out here."""
+        history = self.history
+        if body["try"] is None:
+            self._same(entry, "the family", "file", body["family"])
+            return
+        self._same(entry, "the family", body["try"], body["family"])
+        running = history.running
+        self._same(entry, "episode", history.episode + (0 if running else 1), body["episode"])
+        self._same(entry, "step", history.step if running else 0, body["step"])
+        reports = history.reports if running else history.searcher.first_reports()
+        self._same(entry, "the searcher's decision", history.searcher.decide(reports)[0], body["try"])
+        horizon = history.searcher.horizon
+        if horizon is not None and body["step"] >= horizon:
+            raise LedgerError("a step beyond the horizon of the search", seq=entry.seq)
+
+    def _judged(self, entry: Entry, body: Mapping[str, Any], chapter: Chapter) -> int:
+        old = self.history.load_code(self.history.head)
+        try:
+            edits = decode_edits(body["edits"])
+        except CodecError as error:
+            raise LedgerError(f"its edits: {error}", seq=entry.seq) from None
+        try:
+            new: s.Code | None = apply_rewrite(old, edits)
+        except RewriteError:
+            new = None
+        result = None if new is None else digest_node(new)
+        self._same(entry, "the result of the edits", result, body["result"])
+        if entry.kind is Kind.INVALID:
+            if new is not None and self._is_valid(chapter, new):
+                raise LedgerError("it is called invalid, but it is a program", seq=entry.seq)
+            return 0
+        if entry.kind is Kind.UNDECIDED:
+            self.disagreements += body["disagreement"] is True
+            return 0
+        if new is None:
+            raise LedgerError("its edits do not apply", seq=entry.seq)
+        stored = cast(s.Code, decode_tree(self.store.blob(cast(str, result)), s.Code))
+        self._same(entry, "the stored program", digest_node(stored), result)
+        if entry.kind is Kind.ACCEPTED:
+            theorem = self._theorem(entry, body, "better", IsBetter(chapter, old, new))
+            self.links[entry.id] = theorem
+            statement = theorem.statement
+            if not isinstance(statement, Improvement):
+                raise LedgerError("its theorem is of another kind", seq=entry.seq)
+            return self.history.searcher.gain_units(statement.gain)
+        self._theorem(entry, body, "not better", IsNotBetter(chapter, old, new))
+        shown = compare_programs(chapter, chapter.program(old), chapter.program(new))
+        replayed = encode_counterexample(shown, chapter.task)
+        self._same(entry, "the counterexample", replayed, body["counterexample"])
+        return 0
+
+    @staticmethod
+    def _is_valid(chapter: Chapter, code: s.Code) -> bool:
+        try:
+            chapter.program(code)
+        except NotTotal as error:
+            return not any(isinstance(gap, Broken) for gap in error.gaps)
+        except DslError:
+            return False
+        return True
+
+    def _theorem(self, entry: Entry, body: Mapping[str, Any], rule: str, obligation: Obligation) -> Theorem:
+        self._same(entry, "the rule", rule, body["rule"])
+        return self._checked(entry, body["certificate"], body["claim"], obligation)
+
+    def _checked(self, entry: Entry, certificate: str, claim: Json, obligation: Obligation) -> Theorem:
+        chapter = self._open_chapter(entry)
+        try:
+            decoded = decode_certificate(self.store.blob(certificate), chapter.task.states)
+            theorem = check(obligation, decoded)
+        except (CertificateError, CodecError, DslError) as error:
+            raise LedgerError(f"its certificate does not hold: {error}", seq=entry.seq) from None
+        self._same(entry, "the claim", encode_claim(theorem), claim)
+        self.theorems += 1
+        return theorem
+
+    # --- ends ------------------------------------------------------------------------------------
+
+    def _ended(self, entry: Entry, body: Mapping[str, Any]) -> None:
+        chapter, history = self._open_chapter(entry), self.history
+        self._same(entry, "the program", history.head, body["code"])
+        running = history.running
+        self._same(entry, "episode", history.episode + (0 if running else 1), body["episode"])
+        self._same(entry, "step", history.step if running else 0, body["step"])
+        if body["cause"] not in CAUSES:
+            raise LedgerError(f"it ended for no known cause: {body['cause']!r}", seq=entry.seq)
+        if body["cause"] == "stop":
+            reports = history.reports if running else history.searcher.first_reports()
+            self._same(entry, "the searcher's decision", history.searcher.decide(reports)[0], "stop")
+        if body["optimality"] is not None:
+            obligation = IsOptimal(chapter, history.load_code(history.head))
+            self._checked(entry, body["certificate"], body["optimality"], obligation)
+        self._same(entry, "the number of links", len(history.links), body["links"])
+        self._same(entry, "the sum of the gains", str(self.chain(entry).gain), body["gain"])
+
+    def chain(self, entry: Entry) -> Chain:
+        """The theorem that the accepted rewrites lead from the chapter's first program to the head."""
+        chapter, history = self._open_chapter(entry), self.history
+        links = tuple(self.links[link.id] for link in history.links)
+        theorem = check(IsChain(chapter, history.first, history.head), links)
+        statement = theorem.statement
+        if not isinstance(statement, Chain) or statement.gain != total_gain(history.links):
+            raise LedgerError("the gains do not add up", seq=entry.seq)
+        return statement
+
+
+def verify(store: Store, watch: Callable[[Entry], None] = lambda entry: None) -> Verification:
+    """Check everything from genesis. Raises LedgerError at the first thing that does not hold."""
+    verifier = _Verifier(store, watch)
+    entry: Entry | None = None
+    for entry in store.entries():
+        try:
+            verifier.entry(entry)
+        except (CertificateError, DslError, CodecError) as error:
+            raise LedgerError(str(error), seq=entry.seq) from None
+        except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+            raise LedgerError(f"a malformed body: {error!r}", seq=entry.seq) from None
+        watch(entry)
+    if entry is None:
+        raise LedgerError("the ledger holds no entries")
+    chain = verifier.chain(entry)
+    return Verification(
+        head=entry.id,
+        entries=entry.seq + 1,
+        theorems=verifier.theorems + 1,
+        solver_trusted=0,
+        disagreements=verifier.disagreements,
+        gain=str(chain.gain),
+        program=verifier.history.head,
+    )

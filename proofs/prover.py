@@ -1,0 +1,139 @@
+"""Ask Z3 whether a premise holds: `unsat`, `sat` or `unknown`, three results of three types.
+
+Each question gets a context of its own, so that the same text always takes the same steps; they are bounded by `rlimit`,
+never by the clock. A premise counts as proved only if its facts alone can be met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, TypeAlias
+
+import z3
+
+from proofs.premises import Premise
+
+MEMO_MAX = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Unsat:
+    """The premise holds: its denial cannot be met, and its facts can."""
+
+    rlimit_used: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sat:
+    """The denial of the premise can be met; `model` gives the declared constants, if asked for."""
+
+    rlimit_used: int
+    model: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """No answer, and why."""
+
+    rlimit_used: int
+    reason: str
+
+
+Answer: TypeAlias = Unsat | Sat | Unknown
+
+
+def prove(premise: Premise, *, rlimit: int, model: bool = False) -> Answer:
+    """Whether the denial of a premise can be met. `Unsat` is the only proof.
+
+    `rlimit` bounds the goals and the facts each; `rlimit_used` adds up both and depends on the text alone.
+    """
+    answer = _solve(premise.text, rlimit, model)
+    if not isinstance(answer, Unsat):
+        return answer
+    facts = _solve(premise.facts, rlimit, False)
+    used = answer.rlimit_used + facts.rlimit_used
+    match facts:
+        case Sat():
+            return Unsat(used)
+        case Unsat():
+            return Unknown(used, "vacuous: the facts alone contradict each other")
+        case Unknown(_, reason):
+            return Unknown(used, f"the facts alone are not shown to be possible: {reason}")
+
+
+def prove_all(premises: Sequence[Premise], *, rlimit: int, jobs: int = 2) -> list[Answer]:
+    """The answers for several premises, in order; `jobs` threads share them, each with contexts of its own."""
+    if jobs < 2 or len(premises) < 2:
+        return [prove(premise, rlimit=rlimit) for premise in premises]
+    with ThreadPoolExecutor(jobs) as pool:
+        return list(pool.map(lambda premise: prove(premise, rlimit=rlimit), premises))
+
+
+def solver_version() -> str:
+    """The version of Z3, for the record."""
+    return str(z3.get_version_string())
+
+
+# --- one question --------------------------------------------------------------------------------
+
+# answers are a function of text and limit, so remembering them changes nothing but the time taken
+_memo: dict[tuple[str, int, bool], Answer] = {}
+
+
+def _solve(text: str, rlimit: int, model: bool) -> Answer:
+    key = sha256(text.encode()).hexdigest(), rlimit, model
+    found = _memo.get(key)
+    if found is None:
+        found = _ask(text, rlimit, model)
+        if len(_memo) >= MEMO_MAX:
+            _memo.clear()
+        _memo[key] = found
+    return found
+
+
+def _ask(text: str, rlimit: int, model: bool) -> Answer:
+    used = 0
+    try:
+        solver = z3.Solver(ctx=z3.Context())
+        solver.set("random_seed", 0)
+        solver.from_string(text)
+        used = _rlimit_used(solver)
+        if used >= rlimit:
+            return Unknown(used, "reading the text alone takes more than the rlimit")
+        # what reading took counts too
+        solver.set("rlimit", rlimit - used)
+        result = solver.check()
+        used = _rlimit_used(solver)
+        if result == z3.unsat:
+            return Unsat(used)
+        if result == z3.sat:
+            return Sat(used, _read_model(solver.model()) if model else {})
+        return Unknown(used, str(solver.reason_unknown()))
+    except z3.Z3Exception as error:
+        return Unknown(used, f"Z3: {_message(error)}")
+
+
+def _rlimit_used(solver: Any) -> int:
+    statistics = solver.statistics()
+    for i in range(len(statistics)):
+        name, value = statistics[i]
+        if name == "rlimit count":
+            return int(value)
+    return 0
+
+
+def _read_model(model: Any) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for declaration in model.decls():
+        if declaration.arity() == 0:
+            found[str(declaration.name())] = str(model[declaration])
+    return dict(sorted(found.items()))
+
+
+def _message(error: Exception) -> str:
+    value = error.args[0] if error.args else error
+    text = value.decode() if isinstance(value, bytes) else str(value)
+    return text.strip().splitlines()[0] if text.strip() else "no reason given"
