@@ -79,7 +79,9 @@ def check_expression(names: Globals, expr: s.Expr, local: dict[str, Type]) -> Ty
     builder = ScopeBuilder(_scope_of_globals(names), names, faults)
     kind = builder.infer(expr, local)
     if kind is not None and not faults.found:
-        builder.calls = {n: builder.bounded_work(f.body, _parameters(f), n) for n, f in names.functions.items()}
+        builder.calls = {
+            n: builder.bounded_work(f.body, _parameters(f), n) for n, f in names.functions.items()
+        }
         builder.bounded_work(expr, local, "this expression")
     if faults.found or kind is None:
         raise DslError(tuple(faults.found))
@@ -222,7 +224,9 @@ class _EnvironmentChecker:
                 if isinstance(item.start, s.DIST_NODES):
                     self.inner.infer_dist(cast(s.Dist, item.start), kind, above)
                 else:
-                    self.inner.expect(cast(s.Expr, item.start), kind, above, f"the start of {item.name}")
+                    self.inner.expect(
+                        cast(s.Expr, item.start), kind, above, f"the start of {item.name}"
+                    )
             starts.append(item.start)
             above[item.name] = kind
         hidden.clear()
@@ -373,7 +377,9 @@ def _check_utility(top: ScopeBuilder, utility: s.Utility) -> UtilityValues | Non
     if any(value is None for value in found.values()):
         return None
     if ("discount" in found) == ("horizon" in found):
-        faults.add("G025", "a utility has either a discount or a horizon", utility, help="discount 99/100")
+        faults.add(
+            "G025", "a utility has either a discount or a horizon", utility, help="discount 99/100"
+        )
         return None
     return UtilityValues(
         discount=found.get("discount", Fraction(1)),
@@ -450,7 +456,9 @@ def _hide(inner: ScopeBuilder, task: Task, observed: dict[str, Type]) -> None:
             hidden[item.name] = "it is declared inside the environment; move it to the top level"
 
 
-def _check_policy(inner: ScopeBuilder, task: Task, policy: s.Policy, observed: dict[str, Type]) -> None:
+def _check_policy(
+    inner: ScopeBuilder, task: Task, policy: s.Policy, observed: dict[str, Type]
+) -> None:
     faults = inner.faults
     actions = {v.name: v.type for v in task.actions}
     inner.scope.types.update(observed)
@@ -473,7 +481,9 @@ def _check_policy(inner: ScopeBuilder, task: Task, policy: s.Policy, observed: d
         if name not in assigned:
             faults.add("G023", f"the policy never assigns {name}", policy)
     if work > WORK_MAX and not faults.found:
-        faults.add("G018", f"the policy may take {work} units of work, {WORK_MAX:,} are allowed", policy)
+        faults.add(
+            "G018", f"the policy may take {work} units of work, {WORK_MAX:,} are allowed", policy
+        )
 
 
 def _check_assignment(

@@ -36,7 +36,11 @@ def render(diagnostic: Diagnostic, *, source: str, filename: str) -> str:
     else:
         text = source.splitlines()[span.line - 1] if span.line <= len(source.splitlines()) else ""
         gutter = " " * len(str(span.line))
-        width = span.end_column - span.column if span.end_line == span.line else len(text) - span.column + 1
+        width = (
+            span.end_column - span.column
+            if span.end_line == span.line
+            else len(text) - span.column + 1
+        )
         shown, start, width = _window(text, span.column - 1, max(1, width))
         lines += [
             f"{gutter}--> {filename}:{span.line}:{span.column}",

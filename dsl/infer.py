@@ -174,9 +174,7 @@ class Typer:
                 return False
         return self.expect(expr, wanted, {}, what)
 
-    def _bind(
-        self, name: str, value: s.Expr, local: LocalTypes, where: s.Node
-    ) -> dict[str, Type]:
+    def _bind(self, name: str, value: s.Expr, local: LocalTypes, where: s.Node) -> dict[str, Type]:
         self.declare(name, local, where)
         kind = self.infer(value, local)
         return {**local, name: kind if kind is not None else UNKNOWN}
@@ -363,7 +361,9 @@ class Typer:
             for arg in args:
                 self.infer(arg, local)
             if name in self.scope.hidden:
-                self.faults.add("G011", f"{name} cannot be read here: {self.scope.hidden[name]}", expr)
+                self.faults.add(
+                    "G011", f"{name} cannot be read here: {self.scope.hidden[name]}", expr
+                )
             elif name in local or self.scope.declared(name):
                 self.faults.add("G010", f"{name} is not a function", expr)
             else:
@@ -405,7 +405,9 @@ class Typer:
         if array is None:
             return None
         if not isinstance(array, Array):
-            self.faults.add("G009", f"only arrays have an index, found {show_type(array)}", expr.array)
+            self.faults.add(
+                "G009", f"only arrays have an index, found {show_type(array)}", expr.array
+            )
             return None
         wanted: Type = array.index or Int()
         if index is not None and not fits(index, wanted):

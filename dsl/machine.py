@@ -108,7 +108,9 @@ class Task:
             reward = Fraction(Evaluator(self.names).value(self.reward, drawn))
             yield values, weight, reward, tuple(drawn[v.name + "'"] for v in self.states)
 
-    def _step(self, index: int, local: Locals, weight: Fraction) -> Iterator[tuple[Locals, Fraction]]:
+    def _step(
+        self, index: int, local: Locals, weight: Fraction
+    ) -> Iterator[tuple[Locals, Fraction]]:
         evaluator = Evaluator(self.names)
         while index < len(self.plan):
             item = self.plan[index]
@@ -128,7 +130,9 @@ class Task:
                 local[item.name] = value
         yield local, weight
 
-    def step_values(self, state: StateTuple, actions: ActionTuple, drawn: Mapping[str, Value]) -> Locals:
+    def step_values(
+        self, state: StateTuple, actions: ActionTuple, drawn: Mapping[str, Value]
+    ) -> Locals:
         """Every name of the step, for chosen values of the chance variables, drawn or not."""
         local = self._locals(state)
         local.update(zip((v.name for v in self.actions), actions, strict=True))

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import TypeAlias, assert_never, cast
 
 from dsl import syntax as s
-from dsl.codec import CodecError, Json, decode_node, decode_tree, digest_node, encode_node, encode_tree
+from dsl.codec import (
+    CodecError,
+    Json,
+    decode_node,
+    decode_tree,
+    digest_node,
+    encode_node,
+    encode_tree,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,9 @@ def apply_rewrite(code: s.Code, edits: tuple[Edit, ...]) -> s.Code:
                 replaced.setdefault(name, []).append(edit)
             case RemoveSlot(name, expected):
                 _require(name in slots, f"there is no slot {name}")
-                _require(digest_node(slots[name]) == expected, f"{name} is not what the edit expects")
+                _require(
+                    digest_node(slots[name]) == expected, f"{name} is not what the edit expects"
+                )
                 _require(name not in removed, f"{name} is removed twice")
                 removed.append(name)
             case AddSlot(slot):
@@ -191,10 +201,19 @@ def _decode_edit(data: Json) -> Edit:
     if not isinstance(data, dict):
         raise CodecError("expected an edit")
     match data:
-        case {"edit": "replace", "slot": str(slot), "position": list(path), "expected": str(expected), "code": code, **rest}:
+        case {
+            "edit": "replace",
+            "slot": str(slot),
+            "position": list(path),
+            "expected": str(expected),
+            "code": code,
+            **rest,
+        }:
             if rest or not all(type(i) is int and i >= 0 for i in path):
                 raise CodecError("a malformed edit")
-            return Replace(slot, tuple(cast(list[int], path)), expected, decode_node(cast(Json, code)))
+            return Replace(
+                slot, tuple(cast(list[int], path)), expected, decode_node(cast(Json, code))
+            )
         case {"edit": "add", "code": code, **rest} if not rest:
             slot_node = decode_node(cast(Json, code), s.Param, s.Table, s.Def, s.Policy)
             return AddSlot(cast(s.Slot, slot_node))

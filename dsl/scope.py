@@ -53,7 +53,13 @@ class ScopeBuilder(Typer):
     def names(self) -> Globals:
         """What the interpreter needs of this scope."""
         kinds = {k: v for k, v in self.scope.types.items() if k in self.values}
-        return Globals(dict(self.scope.enums), kinds, dict(self.values), dict(self.functions), dict(self.tables))
+        return Globals(
+            dict(self.scope.enums),
+            kinds,
+            dict(self.values),
+            dict(self.functions),
+            dict(self.tables),
+        )
 
     # --- declaring -------------------------------------------------------------------------------
 

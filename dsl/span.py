@@ -21,9 +21,7 @@ class Span:
 
     def to(self, other: Span) -> Span:
         """The stretch from the beginning of this span to the end of `other`."""
-        return Span(
-            self.line, self.column, other.end_line, other.end_column, self.start, other.end
-        )
+        return Span(self.line, self.column, other.end_line, other.end_column, self.start, other.end)
 
 
 NO_SPAN = Span(0, 0, 0, 0)

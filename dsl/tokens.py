@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from dsl.span import Span
 
+
 class Token(str):
     """The text of a token, with its kind and its place."""
 

@@ -28,11 +28,15 @@ def check_totality(machine: s.Machine, *, rlimit: int = TOTALITY_RLIMIT) -> Chec
     """Check everything about a machine. Raises DslError with every fault, those of totality with a state that shows them."""
     task, program = check_machine(machine)
     kernel = [*find_gaps_in_declarations(task), *find_gaps_in_code(program)]
-    broken, unproved, _ = find_broken(task, program, rlimit=rlimit)
-    found = _merge(kernel, [*broken, *unproved])
+    solver: list[Gap] = []
+    for part in (None, program):
+        broken, unproved, _ = find_broken(task, part, rlimit=rlimit)
+        solver += [*broken, *unproved]
+    found = _merge(kernel, solver)
     if found:
         raise DslError(tuple(found))
-    return Checked(task, program, tuple(o.description for o in obligations(task, program)))
+    proved = [o.what for part in (None, program) for o in obligations(task, part)]
+    return Checked(task, program, tuple(proved))
 
 
 def _merge(kernel: list[Gap], solver: list[Gap]) -> list[Diagnostic]:

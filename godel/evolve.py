@@ -63,10 +63,14 @@ class Session:
         """The installed code."""
         return self.history.load_code(self.history.head)
 
-    def append(self, kind: Kind, body: Mapping[str, Json], blobs: Mapping[str, bytes] | None = None) -> Entry:
+    def append(
+        self, kind: Kind, body: Mapping[str, Json], blobs: Mapping[str, bytes] | None = None
+    ) -> Entry:
         """Write an entry in one transaction and take it into account."""
         last = self.history.last
-        entry = self.store.append(kind, body, blobs=blobs or {}, expect_head=last.id if last else None)
+        entry = self.store.append(
+            kind, body, blobs=blobs or {}, expect_head=last.id if last else None
+        )
         self.history.advance(entry)
         return entry
 
@@ -86,7 +90,9 @@ class Session:
                 return entry
             entry = self._attempt(tried)
             costs: Any = entry.body["costs"]
-            spent += history.searcher.ticks(costs["rlimit"], costs["family_steps"], costs["kernel_steps"])
+            spent += history.searcher.ticks(
+                costs["rlimit"], costs["family_steps"], costs["kernel_steps"]
+            )
             made += 1
             watch(entry)
 
@@ -194,7 +200,11 @@ class Session:
             case Invalid(reason, diagnostics, _):
                 shown_faults: list[Json] = [_show_diagnostic(d) for d in diagnostics]
                 result = _result_of(old, edits)
-                return Kind.INVALID, {"result": result, "reason": reason, "diagnostics": shown_faults}, {}
+                return (
+                    Kind.INVALID,
+                    {"result": result, "reason": reason, "diagnostics": shown_faults},
+                    {},
+                )
 
     def _evidence(
         self, rule: str, code: s.Code, theorem: Theorem, certificate: Certificate
@@ -222,7 +232,9 @@ class Session:
             self._running[family.name] = running
         tried = self.history.tried.get(head, {})
         for candidate in running[1]:
-            key = candidate_key(_result_of(self.head_code, candidate.edits), encode_edits(candidate.edits))
+            key = candidate_key(
+                _result_of(self.head_code, candidate.edits), encode_edits(candidate.edits)
+            )
             if tried.get(key, -1) < self.gate.rlimit:
                 return candidate
         return None
@@ -253,7 +265,13 @@ class Session:
 
 
 def begin(
-    store: Store, machine: s.Machine, search: SearchDeclaration, *, source: str, seed: int, kind: Kind
+    store: Store,
+    machine: s.Machine,
+    search: SearchDeclaration,
+    *,
+    source: str,
+    seed: int,
+    kind: Kind,
 ) -> Entry:
     """Write the first entry of a chapter."""
     chapter = Chapter(machine.declarations)

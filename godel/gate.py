@@ -137,7 +137,9 @@ class Gate:
             theorem = check(IsBetter(self.chapter, old, new), evidence)
         except CertificateError as error:
             disagreement = answer.says is SolverSays.PROVED
-            return Undecided(new, f"the kernel rejects the certificate: {error}", disagreement, costs())
+            return Undecided(
+                new, f"the kernel rejects the certificate: {error}", disagreement, costs()
+            )
         if answer.says is not SolverSays.PROVED:
             return Undecided(new, *_doubt(answer, "the improvement"), costs())
         return Accepted(new, theorem, evidence, costs())
@@ -151,7 +153,9 @@ class Gate:
             "the new code is not total", tuple(describe_gap(gap) for gap in broken), costs
         )
 
-    def _evidence(self, old: Program, new: Program) -> BetterCertificate | NotBetterCertificate | str:
+    def _evidence(
+        self, old: Program, new: Program
+    ) -> BetterCertificate | NotBetterCertificate | str:
         """A certificate one way or the other: coarse values first, then finer, then the exact solution."""
         before, after = self._bounds_of(old), self._bounds_of(new)
         old_size, new_size = self.chapter.size_cost(old), self.chapter.size_cost(new)
@@ -173,7 +177,9 @@ class Gate:
             self._bounds.popitem(last=False)
         return found
 
-    def prove_gap(self, code: s.Code, grid: Grid = Grid.FINE) -> tuple[Theorem, OptimalityCertificate]:
+    def prove_gap(
+        self, code: s.Code, grid: Grid = Grid.FINE
+    ) -> tuple[Theorem, OptimalityCertificate]:
         """The theorem that no program beats this one by more than some gap. Raises TooLarge."""
         if grid not in self._optimum:
             self._optimum[grid] = bound_every_program(self.chapter, grid)
@@ -192,7 +198,10 @@ class Gate:
 
 def _doubt(answer: SolverAnswer, what: str) -> tuple[str, bool]:
     if answer.says is SolverSays.CONTRADICTS:
-        return f"Z3 contradicts the kernel on {what}: {answer.reason}; something is wrong with us", True
+        return (
+            f"Z3 contradicts the kernel on {what}: {answer.reason}; something is wrong with us",
+            True,
+        )
     return f"Z3 did not prove {what}: {answer.reason}", False
 
 

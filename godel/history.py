@@ -84,7 +84,9 @@ class History:
                 case _ if entry.kind in ATTEMPTS:
                     self._attempt(entry)
                 case _:
-                    raise LedgerError(f"{entry.kind.value!r} entries are not written yet", seq=entry.seq)
+                    raise LedgerError(
+                        f"{entry.kind.value!r} entries are not written yet", seq=entry.seq
+                    )
         except (KeyError, TypeError, AttributeError, CodecError) as error:
             raise LedgerError(f"a malformed body: {error!r}", seq=entry.seq) from None
         self.last = entry
@@ -117,7 +119,9 @@ class History:
             self.step += 1
         if entry.kind is not Kind.EMPTY:
             again = body["rlimit"] if entry.kind is Kind.UNDECIDED else NO_LIMIT
-            self.tried.setdefault(self.head, {})[candidate_key(body["result"], body["edits"])] = again
+            self.tried.setdefault(self.head, {})[candidate_key(body["result"], body["edits"])] = (
+                again
+            )
         if entry.kind is Kind.ACCEPTED:
             self.head = body["result"]
             self.links = [*self.links, entry]

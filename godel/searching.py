@@ -162,7 +162,8 @@ def encode_search(declaration: SearchDeclaration) -> bytes:
         {
             "version": VERSION,
             "families": [
-                {"name": f.name, "kind": f.kind, "settings": dict(f.settings)} for f in declaration.families
+                {"name": f.name, "kind": f.kind, "settings": dict(f.settings)}
+                for f in declaration.families
             ],
             "prices": {name: encode_rational(getattr(prices, name)) for name in _PRICES},
             "machine": encode_node(declaration.machine),

@@ -68,7 +68,10 @@ class _Verifier:
 
     def _chapter(self, entry: Entry, body: Mapping[str, Any]) -> None:
         self._versions(entry, body)
-        declarations, code = self.history.load_declarations(), self.history.load_code(self.history.head)
+        declarations, code = (
+            self.history.load_declarations(),
+            self.history.load_code(self.history.head),
+        )
         self.chapter, self.links = Chapter(declarations), {}
         self._same(entry, "declarations", self.chapter.digest, body["declarations"])
         self._same(entry, "the name of the machine", declarations.name, body["machine"])
@@ -79,7 +82,9 @@ class _Verifier:
 
     def _versions(self, entry: Entry, body: Mapping[str, Any]) -> None:
         if body["versions"]["kernel"] != KERNEL:
-            raise LedgerError(f"it is of kernel version {body['versions']['kernel']}", seq=entry.seq)
+            raise LedgerError(
+                f"it is of kernel version {body['versions']['kernel']}", seq=entry.seq
+            )
 
     def _same(self, entry: Entry, what: str, found: object, recorded: object) -> None:
         if found != recorded or type(found) is not type(recorded):
@@ -126,7 +131,9 @@ class _Verifier:
         self._same(entry, "episode", history.episode + (0 if running else 1), body["episode"])
         self._same(entry, "step", history.step if running else 0, body["step"])
         reports = history.reports if running else history.searcher.first_reports()
-        self._same(entry, "the searcher's decision", history.searcher.decide(reports)[0], body["try"])
+        self._same(
+            entry, "the searcher's decision", history.searcher.decide(reports)[0], body["try"]
+        )
         horizon = history.searcher.horizon
         if horizon is not None and body["step"] >= horizon:
             raise LedgerError("a step beyond the horizon of the search", seq=entry.seq)
@@ -177,11 +184,15 @@ class _Verifier:
             return False
         return True
 
-    def _theorem(self, entry: Entry, body: Mapping[str, Any], rule: str, obligation: Obligation) -> Theorem:
+    def _theorem(
+        self, entry: Entry, body: Mapping[str, Any], rule: str, obligation: Obligation
+    ) -> Theorem:
         self._same(entry, "the rule", rule, body["rule"])
         return self._checked(entry, body["certificate"], body["claim"], obligation)
 
-    def _checked(self, entry: Entry, certificate: str, claim: Json, obligation: Obligation) -> Theorem:
+    def _checked(
+        self, entry: Entry, certificate: str, claim: Json, obligation: Obligation
+    ) -> Theorem:
         chapter = self._open_chapter(entry)
         try:
             decoded = decode_certificate(self.store.blob(certificate), chapter.task.states)
@@ -204,7 +215,9 @@ class _Verifier:
             raise LedgerError(f"it ended for no known cause: {body['cause']!r}", seq=entry.seq)
         if body["cause"] == "stop":
             reports = history.reports if running else history.searcher.first_reports()
-            self._same(entry, "the searcher's decision", history.searcher.decide(reports)[0], "stop")
+            self._same(
+                entry, "the searcher's decision", history.searcher.decide(reports)[0], "stop"
+            )
         if body["optimality"] is not None:
             obligation = IsOptimal(chapter, history.load_code(history.head))
             self._checked(entry, body["certificate"], body["optimality"], obligation)

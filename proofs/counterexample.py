@@ -41,7 +41,9 @@ class Counterexample:
     acts_alike: bool
 
 
-def compare_programs(chapter: Chapter, old: Program, new: Program, *, limit: int = 100_000) -> Counterexample:
+def compare_programs(
+    chapter: Chapter, old: Program, new: Program, *, limit: int = 100_000
+) -> Counterexample:
     """The first difference between two programs, nearest to a start; smallest states first among equals."""
     for acts in (True, False):
         found = _first_difference(chapter, old, new, acts, limit)

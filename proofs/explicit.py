@@ -203,7 +203,9 @@ def best_values(model: WorldModel, discount: Fraction) -> tuple[list[float], lis
     ]
     choice = [max(range(len(row)), key=lambda a: (row[a][0], -a)) for row in rows]
     while True:
-        values = solve([(rows[i][a][0], dict(rows[i][a][1])) for i, a in enumerate(choice)], one=1.0)
+        values = solve(
+            [(rows[i][a][0], dict(rows[i][a][1])) for i, a in enumerate(choice)], one=1.0
+        )
         changed = False
         for i, row in enumerate(rows):
             scores = [r + sum(w * values[j] for j, w in after) for r, after in row]

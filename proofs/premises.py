@@ -1,8 +1,8 @@
 """The premises of a proof rule as SMT-LIB 2 text that a person can read and any solver can run.
 
-A premise about listed states says of each: it is not done, what the policy does there and in how many ticks, where each draw
-of chance leads, with which weight and reward, which successors are done, and the inequality between the values listed. All of
-it is to be proved from the definitions of world and policy; the interpreter only chose what to list.
+A premise about listed states says of each: it is not done, what the policy does there and in how many ticks, where each
+draw of chance leads, with which weight and reward, which successors are done, and the inequality between the values listed.
+All of it is to be proved from the definitions of world and policy; the interpreter only chose what to list.
 """
 
 from __future__ import annotations
@@ -91,7 +91,9 @@ def comparison_premise(
         f"(assert (not ({relation} (- new.bound (* size_price new.nodes)) (- old.bound (* size_price old.nodes)))))",
         "(check-sat)",
     ]
-    title = f"The bound of the new program, less the price of its size, {words} that of the old one."
+    title = (
+        f"The bound of the new program, less the price of its size, {words} that of the old one."
+    )
     facts = "\n".join(["(set-logic ALL)", *enum_lines(task.names), *world.vocabulary.lines]) + "\n"
     return Premise(title, with_helpers(facts, ""), "\n".join(goals) + "\n")
 
@@ -374,7 +376,9 @@ class _BoundPremise:
             return self.names[0]
         return self.names[k - 1] if k else None
 
-    def _successor_goals(self, state: StateTuple, k: int, draws: list[Draw]) -> Iterator[str | None]:
+    def _successor_goals(
+        self, state: StateTuple, k: int, draws: list[Draw]
+    ) -> Iterator[str | None]:
         reached = self._reached(k)
         if reached is None:
             return
@@ -383,7 +387,9 @@ class _BoundPremise:
                 continue
             if not self.rows.is_done(successor):
                 words = self.rows.state_words
-                raise PremiseError(f"{words(successor)} is reached from {words(state)}, but not listed")
+                raise PremiseError(
+                    f"{words(successor)} is reached from {words(state)}, but not listed"
+                )
             yield self.rows.done_goal(successor, done=True)
 
     def _inequality(self, state: StateTuple, k: int, ticks: int, draws: list[Draw]) -> str:
@@ -415,7 +421,8 @@ class _BoundPremise:
                 goals.append(self.rows.done_goal(state, done=True))
             else:
                 raise PremiseError(f"the start {self.rows.state_words(state)} is not listed")
-        goals.append(f"(= {_sum(weights)} 1.0)")
+        if len(weights) > 1:
+            goals.append(f"(= {_sum(weights)} 1.0)")
         bound = decimal(start_bound(self.task, self.table))
         goals.append(f"({self.relation} {bound} {_sum(parts) if parts else '0.0'})")
         return [g for g in goals if g is not None]
@@ -434,7 +441,8 @@ def show_number(number: Fraction) -> str:
 
 
 def _block(name: str, about: str, goals: list[str]) -> list[str]:
-    return [f"; {about}", f"(define-fun {name} () Bool (and true", *(f"  {g}" for g in goals), "))"]
+    shown = [f"  {g}" for g in goals or ["true"]]
+    return [f"; {about}", f"(define-fun {name} () Bool (and", *shown, "))"]
 
 
 @lru_cache(maxsize=64)
@@ -451,7 +459,9 @@ class ListedPolicy:
         self.vocabulary, self.lines = text.vocabulary, text.lines
         places = _places(program.task.states)
         self.calls = [
-            call for v in program.task.actions for call in _applications(text.actions[v.name], places)
+            call
+            for v in program.task.actions
+            for call in _applications(text.actions[v.name], places)
         ]
         (self.ticks_call,) = _applications(text.ticks, places)
 

@@ -2,8 +2,8 @@
 
 Integers and enum members are `Int`, rationals `Real`; an array is taken apart into its items, and a constant array is a
 declared function of its indices. Meaning and ticks follow `dsl/interp.py`; where an expression has no value there, the term
-has an arbitrary one. Names of the author are kept: `row'` is `|row'|`, and `!` is added to words that SMT-LIB keeps to itself.
-Names that we make hold a dot or a `!`, so that they never meet one of the author's.
+has an arbitrary one. Names of the author are kept: `row'` is `|row'|`, and `!` is added to reserved words. Names
+that we make hold a dot or a `!`, so that they meet none of the author's.
 """
 
 from __future__ import annotations
@@ -447,7 +447,10 @@ class Encoder:
         for i in reversed(range(len(tests) - 1)):
             total = ticks[i + 1] + ONE_TICK + self._either(tests[i], total, NO_TICKS)
         if len(tests) > 1 and len(set(expr.ops)) == 1:
-            value = Term(f"({expr.ops[0]} {' '.join(t.text for t in _same_sort(map(scalar, names)))})", "Bool")
+            value = Term(
+                f"({expr.ops[0]} {' '.join(t.text for t in _same_sort(map(scalar, names)))})",
+                "Bool",
+            )
         else:
             value = conjunction(tests)
         return wrap(bindings, value), ticks[0] + wrap_ticks(bindings, total)
@@ -562,7 +565,9 @@ def helpers(text: str) -> list[str]:
     """Definitions of those of our own functions that a text uses."""
     found = [name for name in _HELPERS if f"({name} " in text]
     for name in found:
-        found += [below for below in _HELPERS if f"({below} " in _HELPERS[name] and below not in found]
+        found += [
+            below for below in _HELPERS if f"({below} " in _HELPERS[name] and below not in found
+        ]
     return [_HELPERS[name] for name in _HELPERS if name in found]
 
 

@@ -6,9 +6,9 @@ primed variables are parameters, so that `reward` may be a function of `|row'|`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, assert_never, cast
+from typing import Any, TypeAlias, assert_never
 
 from dsl import syntax as s
 from dsl.interp import Function, Globals
@@ -25,6 +25,7 @@ from proofs.smtlib import (
     Row,
     Term,
     Ticks,
+    choose,
     equal,
     flatten,
     leaves_of,
@@ -36,7 +37,7 @@ from proofs.smtlib import (
     to_real,
     variable,
     widen,
-    wrap_text,
+    wrap,
 )
 
 Item: TypeAlias = s.Const | s.Table | s.Param | s.Def
@@ -108,7 +109,9 @@ class Vocabulary:
                 reads[name] = names_read(tree) & self.items.keys()
                 pending += sorted(reads[name])
         declared = list(self.items)
-        for name in order(dict(sorted(reads.items(), key=lambda r: declared.index(r[0]))), _no_circle):
+        for name in order(
+            dict(sorted(reads.items(), key=lambda r: declared.index(r[0]))), _no_circle
+        ):
             item = self.items[name]
             if isinstance(item, s.Def):
                 if name not in self._ticks or (counts and self._ticks[name] is None):
@@ -138,7 +141,9 @@ class Vocabulary:
         ticks = self._ticks[name] or NO_TICKS
         if not ticks.terms:
             return ticks
-        called = apply(f"{self.title(name)}.ticks", self._arguments(self.names.functions[name], args))
+        called = apply(
+            f"{self.title(name)}.ticks", self._arguments(self.names.functions[name], args)
+        )
         return Ticks(0, (called,))
 
     @staticmethod
@@ -175,7 +180,10 @@ class Vocabulary:
         self._print(title, Definition(title, function.parameters, leaves, fitted).lines())
         if ticks.terms:
             counted = Definition(
-                f"{title}.ticks", function.parameters, ((f"{title}.ticks", "Int"),), Term(ticks.text, "Int")
+                f"{title}.ticks",
+                function.parameters,
+                ((f"{title}.ticks", "Int"),),
+                Term(ticks.text, "Int"),
             )
             self._print(f"{title}.ticks", counted.lines())
 
@@ -252,7 +260,9 @@ class World:
         self.lines: list[str] = []
         for item in items:
             self._define(item)
-        self.reward = self._add("reward", task.reward, Rat(), f"reward = {print_expression(task.reward)}")
+        self.reward = self._add(
+            "reward", task.reward, Rat(), f"reward = {print_expression(task.reward)}"
+        )
         self.done = None
         if task.done is not None:
             about = f"done = {print_expression(task.done)}"
@@ -272,7 +282,7 @@ class World:
                 reads = self._reads(value)
                 shown = [Variable(n, self.kinds[n]) for n in self.kinds if n in reads]
                 args = " ".join(leaf for v in shown for leaf in _leaf_symbols(v))
-                leaves, applied = _let_leaves(name, encoded, args)
+                leaves, applied = let_leaves(name, encoded, args)
                 about = f"{name} = {print_expression(value)}"
                 self.lines += Definition(name, tuple(shown), tuple(leaves), encoded, about).lines()
                 self.lets[name] = applied, reads
@@ -300,14 +310,16 @@ class World:
         variables = tuple(Variable(n, self.kinds[n]) for n in self.kinds if n in reads)
         return Definition(name, variables, tuple(leaves_of(name, kind)), value, about)
 
-    def _start(self, drawn: Variable, start: s.Expr | s.Dist, above: tuple[Variable, ...]) -> Definition:
+    def _start(
+        self, drawn: Variable, start: s.Expr | s.Dist, above: tuple[Variable, ...]
+    ) -> Definition:
         local = {v.name: variable(v.name, v.type) for v in above}
         if isinstance(start, s.DIST_NODES):
-            tree = cast(s.Dist, start)
+            tree = start
             about = f"the weight with which {drawn.name} starts: {print_dist(tree)}"
             weight = weight_of(self.vocabulary, tree, drawn, local)
         else:
-            expr = cast(s.Expr, start)
+            expr = start
             about = f"{drawn.name} starts as {print_expression(expr)}"
             value = widen(Encoder(self.vocabulary).value(expr, local), drawn.type)
             test = equal(variable(drawn.name, drawn.type), value)
@@ -345,52 +357,68 @@ def _leaf_symbols(v: Variable) -> list[str]:
     return [symbol(name) for name, _ in leaves_of(v.name, v.type)]
 
 
-def _let_leaves(name: str, value: Encoded, args: str) -> tuple[list[tuple[str, str]], Encoded]:
+def let_leaves(name: str, value: Encoded, args: str) -> tuple[list[tuple[str, str]], Encoded]:
     """The scalars of a let, and how it is read."""
     if isinstance(value, Term):
         return [(name, value.sort)], Term(apply(name, args), value.sort)
-    found = [_let_leaves(f"{name}.{i}", item, args) for i, item in enumerate(spread(value).items)]
+    found = [let_leaves(f"{name}.{i}", item, args) for i, item in enumerate(spread(value).items)]
     return [leaf for leaves, _ in found for leaf in leaves], Row(tuple(v for _, v in found))
 
 
 # --- draws ---------------------------------------------------------------------------------------
 
 
+Leaf: TypeAlias = Callable[[list[tuple[s.Weighted, Local]]], Term]
+
+
 def weight_of(vocabulary: Vocabulary, dist: s.Dist, drawn: Variable, local: Local) -> Term:
     """The weight with which a distribution gives the value that `drawn` stands for."""
-    return _weight(Encoder(vocabulary), dist, variable(drawn.name, drawn.type), drawn.type, local)
+    encoder, value = Encoder(vocabulary), variable(drawn.name, drawn.type)
+
+    def add(entries: list[tuple[s.Weighted, Local]]) -> Term:
+        parts = [_entry(encoder, entry, value, drawn.type, inner) for entry, inner in entries]
+        return Term(parts[0] if len(parts) == 1 else f"(+ {' '.join(parts)})", "Real")
+
+    return _choose(encoder, dist, local, add)
 
 
-def _weight(encoder: Encoder, dist: s.Dist, drawn: Encoded, kind: Type, local: Local) -> Term:
+def mentions(vocabulary: Vocabulary, dist: s.Dist, drawn: Variable, local: Local) -> Term:
+    """Whether a distribution mentions the value that `drawn` stands for, whatever its weight."""
+    encoder, value = Encoder(vocabulary), variable(drawn.name, drawn.type)
+
+    def either(entries: list[tuple[s.Weighted, Local]]) -> Term:
+        tests = [
+            equal(value, widen(encoder.value(e.value, i), drawn.type)).text for e, i in entries
+        ]
+        return Term(tests[0] if len(tests) == 1 else f"(or {' '.join(tests)})", "Bool")
+
+    return _choose(encoder, dist, local, either)
+
+
+def _choose(encoder: Encoder, dist: s.Dist, local: Local, leaf: Leaf) -> Term:
+    """One term over the branches of a distribution; `leaf` makes that of a map."""
     match dist:
         case s.DistMap(entries):
-            return _sum([_entry(encoder, entry, drawn, kind, local) for entry in entries])
+            return leaf([(entry, local) for entry in entries])
         case s.DistFor(var, low, high, entry):
             turns = encoder.turns(low, high)
-            return _sum(
-                [
-                    _entry(encoder, entry, drawn, kind, {**local, var: Term(numeral(i), "Int", i)})
-                    for i in turns
-                ]
-            )
+            return leaf([(entry, {**local, var: Term(numeral(i), "Int", i)}) for i in turns])
         case s.DistIf(test, then, otherwise):
             condition = scalar(encoder.value(test, local)).text
-            a = _weight(encoder, then, drawn, kind, local)
-            b = _weight(encoder, otherwise, drawn, kind, local)
-            return Term(f"(ite {condition} {a.text} {b.text})", "Real")
+            a, b = (_choose(encoder, d, local, leaf) for d in (then, otherwise))
+            return scalar(choose(condition, a, b))
         case s.DistLet(name, value, body):
             inner, bindings, _ = encoder.bind_local(name, value, local)
-            return Term(wrap_text(bindings, _weight(encoder, body, drawn, kind, inner).text), "Real")
+            return scalar(wrap(bindings, _choose(encoder, body, inner, leaf)))
         case s.DistMatch(subject, arms, otherwise):
             bound, bindings, _ = encoder.bound_subject(subject, local)
-            found = Term("0.0", "Real")
-            if otherwise is not None:
-                found = _weight(encoder, otherwise, drawn, kind, local)
-            for arm in reversed(arms):
-                test = encoder.patterns(bound, arm.patterns)
-                body = _weight(encoder, arm.body, drawn, kind, local)
-                found = Term(f"(ite {test} {body.text} {found.text})", "Real")
-            return Term(wrap_text(bindings, found.text), "Real")
+            # without `else` the last arm is the rest
+            rest, end = (arms, otherwise) if otherwise is not None else (arms[:-1], arms[-1].body)
+            found = _choose(encoder, end, local, leaf)
+            for arm in reversed(rest):
+                chosen = _choose(encoder, arm.body, local, leaf)
+                found = scalar(choose(encoder.patterns(bound, arm.patterns), chosen, found))
+            return scalar(wrap(bindings, found))
         case _:
             assert_never(dist)
 
@@ -401,10 +429,6 @@ def _entry(encoder: Encoder, entry: s.Weighted, drawn: Encoded, kind: Type, loca
     return f"(ite {equal(drawn, value).text} {weight.text} 0.0)"
 
 
-def _sum(parts: list[str]) -> Term:
-    return Term(parts[0] if len(parts) == 1 else f"(+ {' '.join(parts)})", "Real")
-
-
 # --- the policy ----------------------------------------------------------------------------------
 
 
@@ -413,12 +437,7 @@ class PolicyText:
 
     def __init__(self, program: Program, world: World) -> None:
         self.program = program
-        shared = world.vocabulary
-        taken = _taken(program.task)
-        own = {x.name for x in program.code.slots}
-        renamed = {name: f"agent.{name}" for name in sorted(own & taken)}
-        items = code_items(program)
-        self.vocabulary = Vocabulary(program.names, items, renamed, set(shared.printed))
+        self.vocabulary = code_vocabulary(program, world.vocabulary.printed)
         body = program.policy.body
         self.vocabulary.need([x.value for x in body], counts=True)
         self.lines: list[str] = []
@@ -439,7 +458,7 @@ class PolicyText:
             counted |= reads[name] if ticks.terms else frozenset()
             variables = tuple(v for v in observed if v.name in reads[name])
             args = " ".join(leaf for v in variables for leaf in _leaf_symbols(v))
-            leaves, local[name] = _let_leaves(f"policy.{name}", value, args)
+            leaves, local[name] = let_leaves(f"policy.{name}", value, args)
             about = f"{name} = {print_expression(tree)}"
             found = Definition(f"policy.{name}", variables, tuple(leaves), value, about)
             self.lines += found.lines()
@@ -452,11 +471,14 @@ class PolicyText:
         self.lines += self.ticks.lines()
 
 
-def _taken(task: Task) -> set[str]:
-    """Names that the printed world uses; code may declare some of them anew."""
-    items = task.declarations.environment.items
+def code_vocabulary(program: Program, printed: Iterable[str] = ()) -> Vocabulary:
+    """What code may read; slots named like something of the world that code cannot see get `agent.` before their name."""
+    items = program.task.declarations.environment.items
     named = (s.Const, s.Table, s.Def, s.Define, s.State, s.Action, s.Chance)
-    return {i.name for i in items if isinstance(i, named)}
+    taken = {i.name for i in items if isinstance(i, named)}
+    own = {x.name for x in program.code.slots}
+    renamed = {name: f"agent.{name}" for name in sorted(own & taken)}
+    return Vocabulary(program.names, code_items(program), renamed, set(printed))
 
 
 __all__ = [
@@ -466,8 +488,11 @@ __all__ = [
     "World",
     "apply",
     "code_items",
+    "code_vocabulary",
     "declared_items",
     "define",
     "enum_lines",
+    "let_leaves",
+    "mentions",
     "weight_of",
 ]

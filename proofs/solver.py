@@ -14,7 +14,14 @@ from proofs.kernel.certificate import (
     OptimalityCertificate,
     Table,
 )
-from proofs.premises import Direction, Premise, PremiseError, bound_premise, comparison_premise, start_bound
+from proofs.premises import (
+    Direction,
+    Premise,
+    PremiseError,
+    bound_premise,
+    comparison_premise,
+    start_bound,
+)
 
 
 class SolverSays(Enum):
@@ -103,7 +110,9 @@ def ask_about_improvement(
             case Sat():
                 return SolverAnswer(SolverSays.CONTRADICTS, used, f"solver: sat on “{title}”")
             case Unknown(_, reason):
-                return SolverAnswer(SolverSays.UNKNOWN, used, f"solver: unknown ({reason}) on “{title}”")
+                return SolverAnswer(
+                    SolverSays.UNKNOWN, used, f"solver: unknown ({reason}) on “{title}”"
+                )
     return SolverAnswer(SolverSays.PROVED, used)
 
 

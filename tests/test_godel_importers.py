@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import gymnasium
 import pytest
@@ -53,9 +53,9 @@ def unfold(task: Task, place: Callable[[StateTuple], Place] = lambda x: x[0]) ->
     while pending:
         x = pending.pop()
         assert not task.is_done(x)
-        for a in values(action.type):
-            row = rows.setdefault((place(x), int(a)), {})
-            for outcome in task.outcomes(x, (a,)):
+        for a, value in enumerate(values(action.type)):
+            row = rows.setdefault((place(x), a), {})
+            for outcome in task.outcomes(x, (value,)):
                 y = outcome.successor
                 ends = task.is_done(y)
                 key = (place(y), outcome.reward, ends)
@@ -567,7 +567,7 @@ class Fake(gymnasium.Env[int, int]):
 @pytest.fixture
 def fake() -> Iterator[str]:
     """The id under which `Fake` is registered."""
-    gymnasium.register(id="HTTPFake2D-v0", entry_point=Fake, kwargs={"reward": 2.0})
+    gymnasium.register(id="HTTPFake2D-v0", entry_point=cast(Any, Fake), kwargs={"reward": 2.0})
     yield "HTTPFake2D-v0"
     del gymnasium.registry["HTTPFake2D-v0"]
 
@@ -591,7 +591,7 @@ def test_setting_cannot_break_out_of_the_comment_it_is_shown_in(fake: str) -> No
 
 def test_wrappers_that_an_id_stands_for_are_not_lost_silently() -> None:
     wrapper = gymnasium.wrappers.RecordEpisodeStatistics.wrapper_spec()
-    gymnasium.register(id="Wrapped-v0", entry_point=Fake, additional_wrappers=(wrapper,))
+    gymnasium.register(id="Wrapped-v0", entry_point=cast(Any, Fake), additional_wrappers=(wrapper,))
     try:
         with pytest.raises(ImportFailure, match="registered with wrappers"):
             import_environment("Wrapped-v0")

@@ -62,7 +62,11 @@ def refusal(claim: Mapping[str, Any]) -> str:
     new, old = Fraction(claim["new_upper"]), Fraction(claim["old_lower"])
     if new == old:
         return f"a tie: both are worth {_near(new)}"
-    return f"new U <= {above(new)} <= {below(old)} <= old U" if above(new) != below(old) else f"new U < old U by {below(old - new, 9)}"
+    return (
+        f"new U <= {above(new)} <= {below(old)} <= old U"
+        if above(new) != below(old)
+        else f"new U < old U by {below(old - new, 9)}"
+    )
 
 
 def _near(value: Fraction) -> str:
@@ -115,10 +119,17 @@ def counterexample_lines(body: Mapping[str, Any]) -> list[str]:
     steps = len(shown["shared"])
     place = _values(shown["old"][0]["state"])
     if shown["acts_alike"]:
-        lines.append("on every state that is reached both take the same actions; they differ in ticks:")
+        lines.append(
+            "on every state that is reached both take the same actions; they differ in ticks:"
+        )
     if steps:
-        lines.append(f"both go from {_values(shown['shared'][0]['state'])} in {steps} step{'s' * (steps > 1)} to {place}:")
-        lines += [f"  {_values(m['state'])} -> {_values(m['actions'])}, reward {m['reward']}" for m in shown["shared"]]
+        lines.append(
+            f"both go from {_values(shown['shared'][0]['state'])} in {steps} step{'s' * (steps > 1)} to {place}:"
+        )
+        lines += [
+            f"  {_values(m['state'])} -> {_values(m['actions'])}, reward {m['reward']}"
+            for m in shown["shared"]
+        ]
     lines.append(f"first difference at {place}; then, with the likeliest draws:")
     rows = [("old", "new")]
     for i in range(max(len(shown["old"]), len(shown["new"]))):

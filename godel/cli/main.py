@@ -69,7 +69,11 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version)
-@click.option("--store", metavar="FILE", help="The ledger; .godel/NAME.db under this folder where it is not given.")
+@click.option(
+    "--store",
+    metavar="FILE",
+    help="The ledger; .godel/NAME.db under this folder where it is not given.",
+)
 @click.pass_context
 def cli(ctx: click.Context, store: str | None) -> None:
     """A machine that rewrites its own code when, and only when, a proof shows that the rewrite is better.

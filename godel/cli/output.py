@@ -45,7 +45,10 @@ class Context:
         if len(found) == 1:
             return found[0]
         if not found:
-            raise usage("no ledger under .godel/ here", "godel evolve FILE makes one; --store names one elsewhere")
+            raise usage(
+                "no ledger under .godel/ here",
+                "godel evolve FILE makes one; --store names one elsewhere",
+            )
         names = ", ".join(str(path) for path in found)
         raise usage(f"several ledgers: {names}", "godel --store FILE … names one")
 

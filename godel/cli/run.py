@@ -53,13 +53,24 @@ class Rational(click.ParamType[Fraction]):
 
 
 rlimit_option = click.option(
-    "--rlimit", type=click.IntRange(1), default=RLIMIT, show_default=True, help="Z3's resource limit for each premise."
+    "--rlimit",
+    type=click.IntRange(1),
+    default=RLIMIT,
+    show_default=True,
+    help="Z3's resource limit for each premise.",
 )
 jobs_option = click.option(
-    "-j", "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Premises that Z3 works on at once."
+    "-j",
+    "--jobs",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="Premises that Z3 works on at once.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-at_option = click.option("--at", metavar="ID", help="Take the program of a ledger entry instead of FILE's.")
+at_option = click.option(
+    "--at", metavar="ID", help="Take the program of a ledger entry instead of FILE's."
+)
 
 
 # --- eval and simulate ---------------------------------------------------------------------------
@@ -68,12 +79,21 @@ at_option = click.option("--at", metavar="ID", help="Take the program of a ledge
 @click.command(name="eval")
 @click.argument("file")
 @click.argument("expression", required=False)
-@click.option("--state", metavar="JSON", help="Run the policy on a state of the observed variables; `-` reads one a line.")
+@click.option(
+    "--state",
+    metavar="JSON",
+    help="Run the policy on a state of the observed variables; `-` reads one a line.",
+)
 @at_option
 @json_option
 @click.pass_obj
 def eval_(
-    context: Context, file: str, expression: str | None, state: str | None, at: str | None, as_json: bool
+    context: Context,
+    file: str,
+    expression: str | None,
+    state: str | None,
+    at: str | None,
+    as_json: bool,
 ) -> None:
     """Evaluate an EXPRESSION over FILE's constants and functions, or its policy on a state: values and ticks."""
     if (expression is None) == (state is None):
@@ -104,7 +124,9 @@ def _program(context: Context, file: str, at: str | None) -> Program:
     except NotTotal as error:
         from godel.gate import describe_gap
 
-        raise FileFault(file, source, DslError(tuple(describe_gap(g) for g in error.gaps))) from None
+        raise FileFault(
+            file, source, DslError(tuple(describe_gap(g) for g in error.gaps))
+        ) from None
 
 
 def _code_at(context: Context, machine: Machine, at: str) -> Code:
@@ -155,7 +177,9 @@ def _decide(program: Program, text: str) -> dict[str, Any]:
     except (ValueError, CodecError) as error:
         raise usage(f"{text.strip()} is no state: {error}") from None
     actions, ticks = program.decide(state)
-    shown = {v.name: encode_value(v.type, x) for v, x in zip(program.task.actions, actions, strict=True)}
+    shown = {
+        v.name: encode_value(v.type, x) for v, x in zip(program.task.actions, actions, strict=True)
+    }
     return {"actions": shown, "ticks": ticks}
 
 
@@ -166,12 +190,16 @@ def _decide(program: Program, text: str) -> dict[str, Any]:
 @at_option
 @json_option
 @click.pass_obj
-def simulate(context: Context, file: str, episodes: int, seed: int, at: str | None, as_json: bool) -> None:
+def simulate(
+    context: Context, file: str, episodes: int, seed: int, at: str | None, as_json: bool
+) -> None:
     """Run the agent of FILE: the mean return with its interval, beside the proved bounds."""
     from godel.simulate import simulate_program
 
     program = _program(context, file, at)
-    found = simulate_program(program, episodes=episodes, seed=seed, progress=_progress_bar(episodes))
+    found = simulate_program(
+        program, episodes=episodes, seed=seed, progress=_progress_bar(episodes)
+    )
     if as_json:
         print_json(
             "simulate",
@@ -186,13 +214,17 @@ def simulate(context: Context, file: str, episodes: int, seed: int, at: str | No
             },
         )
         return
-    say(f"mean return of {episodes:,} episodes  {found.mean:.6f} ± {found.half_width:.6f}  (95 %, seed {seed})")
+    say(
+        f"mean return of {episodes:,} episodes  {found.mean:.6f} ± {found.half_width:.6f}  (95 %, seed {seed})"
+    )
     if found.lower is None or found.upper is None:
         say(f"proved bounds                   none: {found.reason}")
     else:
         say(f"proved bounds                   {below(found.lower)} .. {above(found.upper)}")
     if found.cut:
-        say(f"episodes are cut after {found.cut} steps; what follows is worth less than {found.tail:.1e}")
+        say(
+            f"episodes are cut after {found.cut} steps; what follows is worth less than {found.tail:.1e}"
+        )
 
 
 def _progress_bar(total: int) -> Any:
@@ -220,8 +252,18 @@ def _progress_bar(total: int) -> Any:
 @click.command()
 @click.argument("file")
 @click.option("--attempts", type=click.IntRange(0), help="Cut the run after so many attempts.")
-@click.option("--budget", type=Rational(), metavar="TICKS", help="Cut the run when the search has cost so much.")
-@click.option("--gap", type=Rational(), metavar="RATIONAL", help="Cut the run when no program beats this one by more.")
+@click.option(
+    "--budget",
+    type=Rational(),
+    metavar="TICKS",
+    help="Cut the run when the search has cost so much.",
+)
+@click.option(
+    "--gap",
+    type=Rational(),
+    metavar="RATIONAL",
+    help="Cut the run when no program beats this one by more.",
+)
 @rlimit_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Recorded in the ledger.")
 @jobs_option
@@ -388,7 +430,12 @@ def _edits(patch: str, code: Code) -> tuple[Edit, ...]:
 def _print_verdict(entry: Entry) -> None:
     body = cast(Any, entry.body)
     claim = body.get("claim") or {}
-    data = {"verdict": entry.kind.value, "gain": claim.get("gain"), "id": entry.id, "head": entry.id}
+    data = {
+        "verdict": entry.kind.value,
+        "gain": claim.get("gain"),
+        "id": entry.id,
+        "head": entry.id,
+    }
     print_json("verdict", {**entry_json(entry), **data})
 
 

@@ -23,7 +23,7 @@ from godel.cli.output import (
     write_text,
 )
 
-TEMPLATE = '''# {name}: walk to the right end of a corridor; what a step brings is declared, how to walk is code.
+TEMPLATE = """# {name}: walk to the right end of a corridor; what a step brings is declared, how to walk is code.
 machine {name}
 
 enum Move {{ left, stay, right }}
@@ -43,7 +43,7 @@ agent {{
   table PLAN: array[6] of Move = [for i in 0..5: stay]
   policy {{ move = PLAN[pos] }}
 }}
-'''
+"""
 
 
 @click.command()
@@ -54,7 +54,9 @@ def new(context: Context, name: str) -> None:
     from dsl.syntax import KEYWORDS
 
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name in KEYWORDS:
-        raise usage(f"{name} is no name for a machine", "letters, digits and _, and no word of the language")
+        raise usage(
+            f"{name} is no name for a machine", "letters, digits and _, and no word of the language"
+        )
     path = Path(f"{name}.godel")
     if path.exists():
         raise usage(f"{path} exists already")
@@ -81,7 +83,13 @@ def check(files: tuple[str, ...], obligations: bool, as_json: bool) -> None:
         except (DslError, FileFault) as fault:
             failed = True
             error = fault.error if isinstance(fault, FileFault) else fault
-            reports.append({"file": path, "ok": False, "diagnostics": [diagnostic_json(path, d) for d in error.diagnostics]})
+            reports.append(
+                {
+                    "file": path,
+                    "ok": False,
+                    "diagnostics": [diagnostic_json(path, d) for d in error.diagnostics],
+                }
+            )
             if not as_json:
                 note(show_faults(path, getattr(fault, "source", source), error.diagnostics))
             continue
@@ -99,7 +107,9 @@ def check(files: tuple[str, ...], obligations: bool, as_json: bool) -> None:
             }
         )
         if not as_json:
-            say(f"{path}: in order; {count} obligations proved, {checked.program.size} nodes of code")
+            say(
+                f"{path}: in order; {count} obligations proved, {checked.program.size} nodes of code"
+            )
             for text in checked.obligations if obligations else ():
                 say(f"  {text}")
     if as_json:
@@ -110,7 +120,12 @@ def check(files: tuple[str, ...], obligations: bool, as_json: bool) -> None:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
-@click.option("--check", "only_check", is_flag=True, help="Change nothing; exit 3 where a file is not in canonical form.")
+@click.option(
+    "--check",
+    "only_check",
+    is_flag=True,
+    help="Change nothing; exit 3 where a file is not in canonical form.",
+)
 def fmt(files: tuple[str, ...], only_check: bool) -> None:
     """Bring FILEs into canonical form; comments stay. `-` reads stdin and writes stdout."""
     from dsl.errors import DslError
@@ -166,7 +181,13 @@ def import_group() -> None:
 
 @import_group.command(name="gymnasium")
 @click.argument("env")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A keyword argument of the environment.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A keyword argument of the environment.",
+)
 @click.option("--discount", default="99/100", show_default=True, metavar="RATIONAL")
 @click.option("--name", help="The name of the machine; made from ENV where it is not given.")
 @click.option("-o", "--output", metavar="FILE", help="Write FILE instead of stdout.")
@@ -185,7 +206,9 @@ def gymnasium_command(
     if not 0 <= rate < 1:
         raise usage(f"a discount is at least 0 and below 1, found {discount}")
     try:
-        text = import_environment(env, settings=dict(map(_setting, settings)), discount=rate, name=name)
+        text = import_environment(
+            env, settings=dict(map(_setting, settings)), discount=rate, name=name
+        )
     except ImportFailure as error:
         note(f"error: {error}")
         raise Exit(3) from None

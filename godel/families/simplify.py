@@ -17,7 +17,16 @@ from dsl.machine import Program
 from dsl.rewrite import Edit, Replace, apply_rewrite, replace_at
 from dsl.scope import names_read, order
 from godel.families.family import Candidate, Family, Workplace
-from godel.families.rules import CONDITIONS, FLIPPED, LEAVES, RULES, Bindings, Context, Rule
+from godel.families.rules import (
+    CONDITIONS,
+    FLIPPED,
+    LEAVES,
+    RULES,
+    Bindings,
+    Context,
+    Rule,
+    number_literal,
+)
 
 FREE_MAX = 4
 """How many candidates are tried where neither ticks nor size cost anything: only another behaviour can win there."""
@@ -29,6 +38,7 @@ def simplify() -> Family:
 
 
 def _propose(workplace: Workplace, program: Program) -> Iterator[Candidate]:
+    """Every firing that checks, each resulting code once: sound rules first, then by the likely gain in utility."""
     utility = workplace.chapter.task.utility
     search = _Search(program)
     firings = sorted(search.firings(), key=lambda f: f.rank)
@@ -290,7 +300,7 @@ def _instance(template: s.Node, bindings: Bindings) -> s.Expr:
             return cast(s.Expr, new)
         if isinstance(value, bool):
             return s.BoolLit(value)
-        return s.RatLit(value) if isinstance(value, Fraction) else s.IntLit(cast(int, value))
+        return number_literal(cast(int, value))
     return cast(s.Expr, new)
 
 

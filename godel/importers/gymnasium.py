@@ -116,7 +116,9 @@ def _write(
     twist: Twist | None = None,
 ) -> str:
     if not (name.isascii() and name.isidentifier()) or name in KEYWORDS:
-        raise ImportFailure(f"{name!r} cannot be the name of a machine")
+        raise ImportFailure(
+            f"{name!r} cannot be the name of a machine: letters, digits and _, no keyword"
+        )
     if not isinstance(discount, Fraction | int) or not 0 <= discount < 1:
         raise ImportFailure(
             f"the discount must be a fraction of at least 0 and below 1, found {discount}"

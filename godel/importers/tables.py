@@ -254,7 +254,7 @@ def _function(pairs: Iterator[tuple[Any, Cell]]) -> dict[Any, Cell] | None:
 def _chain(target: str, values: Mapping[int, Cell]) -> str | None:
     """`if s' == 15 then 1 else 0`, for a value that few states except from the rule."""
     count = Counter(values.values())
-    rule = max(count, key=lambda value: (count[value], -abs(value)))
+    rule = max(count, key=lambda value: (count[value], value == 0))
     if sum(value != rule for value in values.values()) > FEW:
         return None
     text = ""

@@ -84,7 +84,10 @@ def encode_certificate(certificate: Certificate, states: tuple[Variable, ...]) -
 def _encode_table(table: Table, states: tuple[Variable, ...]) -> Json:
     return [
         [
-            [[encode_value(v.type, x) for v, x in zip(states, state, strict=True)], encode_rational(value)]
+            [
+                [encode_value(v.type, x) for v, x in zip(states, state, strict=True)],
+                encode_rational(value),
+            ]
             for state, value in layer
         ]
         for layer in table.layers
@@ -94,7 +97,11 @@ def _encode_table(table: Table, states: tuple[Variable, ...]) -> Json:
 def decode_certificate(data: bytes, states: tuple[Variable, ...]) -> Certificate:
     """The certificate that `encode_certificate` wrote; raises CodecError for anything else."""
     value = decode_json(data)
-    if not isinstance(value, dict) or type(value.get("version")) is not int or value["version"] != VERSION:
+    if (
+        not isinstance(value, dict)
+        or type(value.get("version")) is not int
+        or value["version"] != VERSION
+    ):
         raise CodecError("a certificate of an unknown version")
     rule = value.get("rule")
     if type(rule) is not str or rule not in _RULES:
@@ -117,7 +124,9 @@ def _decode_table(data: Json, states: tuple[Variable, ...]) -> Table:
     return Table(tuple(_decode_layer(layer, states) for layer in data))
 
 
-def _decode_layer(data: Json, states: tuple[Variable, ...]) -> tuple[tuple[StateTuple, Fraction], ...]:
+def _decode_layer(
+    data: Json, states: tuple[Variable, ...]
+) -> tuple[tuple[StateTuple, Fraction], ...]:
     if not isinstance(data, list):
         raise CodecError("expected a list of states with values")
     return tuple(_decode_entry(entry, states) for entry in data)

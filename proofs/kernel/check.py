@@ -84,9 +84,13 @@ def check(obligation: Obligation, certificate: Certificate | tuple[Theorem, ...]
     """
     match obligation, certificate:
         case IsBetter(chapter, old, new), BetterCertificate():
-            statement: Statement = _better(chapter, chapter.program(old), chapter.program(new), certificate)
+            statement: Statement = _better(
+                chapter, chapter.program(old), chapter.program(new), certificate
+            )
         case IsNotBetter(chapter, old, new), NotBetterCertificate():
-            statement = _not_better(chapter, chapter.program(old), chapter.program(new), certificate)
+            statement = _not_better(
+                chapter, chapter.program(old), chapter.program(new), certificate
+            )
         case IsBounded(chapter, code), BoundsCertificate():
             statement = _bounds(chapter, chapter.program(code), certificate)
         case IsOptimal(chapter, code), OptimalityCertificate():
@@ -100,12 +104,14 @@ def check(obligation: Obligation, certificate: Certificate | tuple[Theorem, ...]
     return _make_theorem(statement)
 
 
-def _better(chapter: Chapter, old: Program, new: Program, certificate: BetterCertificate) -> Improvement:
+def _better(
+    chapter: Chapter, old: Program, new: Program, certificate: BetterCertificate
+) -> Improvement:
     """Rule `better`, in one world (all criteria coincide there).
 
-        V_new >= l      V_old <= u      l - size(new) > u - size(old)
-        -------------------------------------------------------------
-                           U_new > U_old at the starts
+    V_new >= l      V_old <= u      l - size(new) > u - size(old)
+    -------------------------------------------------------------
+                       U_new > U_old at the starts
     """
     new_lower = rules.lower_bound(chapter, new, certificate.new_lower) - chapter.size_cost(new)
     old_upper = rules.upper_bound(chapter, old, certificate.old_upper) - chapter.size_cost(old)
@@ -127,9 +133,9 @@ def _not_better(
 ) -> NoImprovement:
     """The opposite of `better`, in one world.
 
-        V_new <= u      V_old >= l      u - size(new) <= l - size(old)
-        --------------------------------------------------------------
-                          U_new <= U_old at the starts
+    V_new <= u      V_old >= l      u - size(new) <= l - size(old)
+    --------------------------------------------------------------
+                      U_new <= U_old at the starts
     """
     new_upper = rules.upper_bound(chapter, new, certificate.new_upper) - chapter.size_cost(new)
     old_lower = rules.lower_bound(chapter, old, certificate.old_lower) - chapter.size_cost(old)
@@ -159,9 +165,9 @@ def _bounds(chapter: Chapter, program: Program, certificate: BoundsCertificate) 
 def _optimal(chapter: Chapter, program: Program, certificate: OptimalityCertificate) -> Optimality:
     """Rule `bound` for every program, against a lower bound of this one.
 
-        V_p <= W for every program p      V >= l
-        -------------------------------------------
-        U_p - U <= W - (l - size) at the starts
+    V_p <= W for every program p      V >= l
+    -------------------------------------------
+    U_p - U <= W - (l - size) at the starts
     """
     upper = rules.upper_bound_of_every_program(chapter, certificate.upper)
     lower = rules.lower_bound(chapter, program, certificate.lower) - chapter.size_cost(program)
@@ -177,16 +183,19 @@ def _optimal(chapter: Chapter, program: Program, certificate: OptimalityCertific
 def _chain(chapter: Chapter, first: str, last: str, links: tuple[Theorem, ...]) -> Chain:
     """Rule `chain`: improvements inside one chapter and one criterion.
 
-        U_1 - U_0 >= g_1    U_2 - U_1 >= g_2    …
-        -----------------------------------------
-                U_n - U_0 >= g_1 + … + g_n
+    U_1 - U_0 >= g_1    U_2 - U_1 >= g_2    …
+    -----------------------------------------
+            U_n - U_0 >= g_1 + … + g_n
     """
     at, gain = first, Fraction(0)
     for link in links:
         statement = link.statement if type(link) is Theorem else None
         if not isinstance(statement, Improvement):
             raise CertificateError("a link of a chain must be a theorem of improvement")
-        if statement.declarations != chapter.digest or statement.criterion != chapter.task.utility.better:
+        if (
+            statement.declarations != chapter.digest
+            or statement.criterion != chapter.task.utility.better
+        ):
             raise CertificateError("a link of a chain belongs to another chapter or criterion")
         if statement.old != at:
             raise CertificateError(f"a link of a chain starts at {statement.old}, not at {at}")

@@ -104,7 +104,9 @@ def hull(left: Abstract, right: Abstract) -> Abstract:
         case Range(a, b, m), Range(c, d, n):
             low = None if a is None or c is None else min(a, c)
             high = None if b is None or d is None else max(b, d)
-            return Range(low, high, None if m is None or n is None else (max(m[0], n[0]), max(m[1], n[1])))
+            return Range(
+                low, high, None if m is None or n is None else (max(m[0], n[0]), max(m[1], n[1]))
+            )
         case Truth(a, b), Truth(c, d):
             return Truth(a or c, b or d)
         case Row(n, a), Row(_, b):
@@ -370,7 +372,10 @@ class Intervals:
         # operands are looked up under the names as they were, which is what the memo holds
         for op, left, right in zip(ops, operands, operands[1:], strict=False):
             effective = op if truth else _NEGATED[op]
-            for one, relation, other in ((left, effective, right), (right, _MIRRORED[effective], left)):
+            for one, relation, other in (
+                (left, effective, right),
+                (right, _MIRRORED[effective], left),
+            ):
                 key = one.name if isinstance(one, s.Name) else None
                 if isinstance(one, s.Primed):
                     key = one.name + "'"
@@ -393,7 +398,12 @@ _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 def _narrow(held: Range, relation: str, bound: Range) -> Range | None:
     """The part of a range that may stand in a relation to some number of another."""
     low, high = held.low, held.high
-    whole = held.bits is not None and held.bits[1] <= 1 and bound.bits is not None and bound.bits[1] <= 1
+    whole = (
+        held.bits is not None
+        and held.bits[1] <= 1
+        and bound.bits is not None
+        and bound.bits[1] <= 1
+    )
     step = 1 if whole else 0
     if relation in ("<", "<=", "==") and bound.high is not None:
         top = bound.high - (step if relation == "<" else 0)
@@ -457,11 +467,15 @@ def _arithmetic(op: str, left: Range, right: Range) -> Range:
     bits = _bits(op, left.bits, right.bits)
     if op == "+":
         return Range(
-            None if a is None or c is None else a + c, None if b is None or d is None else b + d, bits
+            None if a is None or c is None else a + c,
+            None if b is None or d is None else b + d,
+            bits,
         )
     if op == "-":
         return Range(
-            None if a is None or d is None else a - d, None if b is None or c is None else b - c, bits
+            None if a is None or d is None else a - d,
+            None if b is None or c is None else b - c,
+            bits,
         )
     if op == "mod":
         if c is not None and c > 0:

@@ -77,7 +77,9 @@ def _check(
         below = layers
     else:
         if len(layers) != utility.horizon:
-            raise CertificateError(f"the horizon asks for {utility.horizon} layers, found {len(layers)}")
+            raise CertificateError(
+                f"the horizon asks for {utility.horizon} layers, found {len(layers)}"
+            )
         below = [{}, *layers[:-1]]
     chosen: dict[StateTuple, tuple[tuple[ActionTuple, int], ...]] = {}
     for k, (layer, reached) in enumerate(zip(layers, below, strict=True)):
@@ -95,7 +97,9 @@ def _check(
     return _at_starts(chapter, layers[-1])
 
 
-def _listed(chapter: Chapter, layer: tuple[tuple[StateTuple, Fraction], ...]) -> dict[StateTuple, Fraction]:
+def _listed(
+    chapter: Chapter, layer: tuple[tuple[StateTuple, Fraction], ...]
+) -> dict[StateTuple, Fraction]:
     values: dict[StateTuple, Fraction] = {}
     for state, value in layer:
         if state in values:
@@ -119,7 +123,9 @@ def _step_value(
         if reached is None or chapter.is_done(outcome.successor):
             continue
         if outcome.successor not in reached:
-            raise CertificateError(f"state {outcome.successor} is reached from {state}, but not listed")
+            raise CertificateError(
+                f"state {outcome.successor} is reached from {state}, but not listed"
+            )
         total += utility.discount * outcome.weight * reached[outcome.successor]
     return total
 

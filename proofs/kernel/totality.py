@@ -240,7 +240,11 @@ def _inside(node: s.Node, tree: s.Node, names: Globals) -> bool:
         for below in s.walk(pending.pop()):
             if below is node:
                 return True
-            if isinstance(below, s.Call) and below.name in names.functions and below.name not in seen:
+            if (
+                isinstance(below, s.Call)
+                and below.name in names.functions
+                and below.name not in seen
+            ):
                 seen.add(below.name)
                 pending.append(names.functions[below.name].body)
     return False
@@ -262,7 +266,9 @@ def _meet(found: Abstract, declared: Abstract) -> Abstract:
     return found
 
 
-def _prove_dist(intervals: Intervals, dist: s.Dist, names: Names, kind: Type | None, what: str) -> None:
+def _prove_dist(
+    intervals: Intervals, dist: s.Dist, names: Names, kind: Type | None, what: str
+) -> None:
     """Prove a distribution by intervals; weights must be constant for that."""
     match dist:
         case s.DistIf(test, then, otherwise):
@@ -293,7 +299,9 @@ def _prove_dist(intervals: Intervals, dist: s.Dist, names: Names, kind: Type | N
             _require_whole(total, dist)
 
 
-def _constant_weight(intervals: Intervals, entry: s.Weighted, names: Names, local: dict[str, Any]) -> Any:
+def _constant_weight(
+    intervals: Intervals, entry: s.Weighted, names: Names, local: dict[str, Any]
+) -> Any:
     if names_read(entry.weight) & (names.keys() - local.keys()):
         raise NotProved("G016", "the weights may not sum to 1", entry.weight)
     try:
@@ -342,4 +350,12 @@ def _drawn(intervals: Intervals, dist: s.Dist, names: Names) -> Abstract:
             return intervals.value(entry.value, {**names, var: span_of(Int(first, last))})
 
 
-__all__ = ["Bool", "Broken", "Gap", "Rat", "Unproved", "find_gaps_in_code", "find_gaps_in_declarations"]
+__all__ = [
+    "Bool",
+    "Broken",
+    "Gap",
+    "Rat",
+    "Unproved",
+    "find_gaps_in_code",
+    "find_gaps_in_declarations",
+]

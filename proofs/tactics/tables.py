@@ -74,7 +74,9 @@ class ProgramBounds:
     def _find(self, direction: Direction, grid: Grid) -> Bound:
         utility, model = self.chapter.task.utility, self.model
         if utility.horizon is not None:
-            return _layers(model.states, self._choices, model.starts, utility.horizon, direction, grid)
+            return _layers(
+                model.states, self._choices, model.starts, utility.horizon, direction, grid
+            )
         if grid is Grid.EXACT:
             if len(model.states) > EXACT_STATES_MAX:
                 raise TooLarge(f"an exact solution over more than {EXACT_STATES_MAX:,} states")
@@ -91,7 +93,9 @@ def bound_every_program(chapter: Chapter, grid: Grid, model: WorldModel | None =
     utility = chapter.task.utility
     model = model or explore_world(chapter)
     if utility.horizon is not None:
-        return _layers(model.states, model.rows, model.starts, utility.horizon, Direction.UPPER, grid)
+        return _layers(
+            model.states, model.rows, model.starts, utility.horizon, Direction.UPPER, grid
+        )
     if grid is Grid.EXACT:
         _, choice = best_values(model, utility.discount)
         rows = [model.rows[i][a] for i, a in enumerate(choice)]

@@ -1,0 +1,332 @@
+"""Verbs that look into a ledger: log, show, diff, cex, code, checkout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from godel.cli.describe import counterexample_lines, describe_entry, details, entry_json
+from godel.cli.ledgers import Book, open_book
+from godel.cli.output import (
+    Context,
+    Exit,
+    above,
+    below,
+    note,
+    print_json,
+    say,
+    styled,
+    usage,
+    write_text,
+)
+from godel.ledger import Entry, Kind
+
+if TYPE_CHECKING:
+    from dsl.syntax import Code
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+IN_SHORT = (Kind.GENESIS, Kind.REVISION, Kind.CHECKOUT, Kind.ACCEPTED, Kind.ENDED)
+
+
+@click.command()
+@click.option("--all", "everything", is_flag=True, help="Rejected attempts too.")
+@click.option(
+    "--graph", is_flag=True, help="Programs and the rewrites that lead from one to the next."
+)
+@click.option("-n", "count", type=click.IntRange(1), help="Only the last N.")
+@json_option
+@click.pass_obj
+def log(context: Context, everything: bool, graph: bool, count: int | None, as_json: bool) -> None:
+    """The history: what was accepted, and how runs ended."""
+    if graph:
+        with open_book(context) as book:
+            _print_graph(book, everything, as_json)
+        return
+    from godel.store import Store
+
+    with Store.open(context.found_store(), readonly=True) as store:
+        wanted = store.count() if count is None else count
+        # without --all rejected attempts do not count, so read on until enough is found
+        entries = _last(store, wanted, everything)
+    if as_json:
+        print_json("log", {"entries": [entry_json(e) for e in entries]})
+        return
+    for entry in entries:
+        say(describe_entry(entry))
+
+
+def _last(store: Any, wanted: int, everything: bool) -> list[Entry]:
+    size = wanted if everything else 4 * wanted
+    while True:
+        found = [e for e in store.last(size) if everything or e.kind in IN_SHORT]
+        if len(found) >= wanted or size >= store.count():
+            return found[-wanted:]
+        size *= 4
+
+
+def _print_graph(book: Book, everything: bool, as_json: bool) -> None:
+    """Lineage of programs: one line a program, below its parent."""
+    import networkx as nx
+
+    graph: Any = nx.DiGraph()
+    opening = book.entries[book.history.chapter_seq]
+    graph.add_node(book.history.first, entry=opening)
+    for entry in book.entries[book.history.chapter_seq + 1 :]:
+        result = entry.body.get("result")
+        if entry.kind is Kind.ACCEPTED or (everything and isinstance(result, str)):
+            parent = cast(str, entry.body["parent"])
+            if not graph.has_node(result):
+                graph.add_node(result, entry=entry)
+                graph.add_edge(parent, result)
+    if as_json:
+        edges = [
+            {
+                "parent": a,
+                "result": b,
+                "entry": graph.nodes[b]["entry"].id,
+                "kind": graph.nodes[b]["entry"].kind.value,
+            }
+            for a, b in graph.edges
+        ]
+        print_json(
+            "graph", {"first": book.history.first, "head": book.history.head, "edges": edges}
+        )
+        return
+    depth = nx.single_source_shortest_path_length(graph, book.history.first)
+    for node in nx.dfs_preorder_nodes(
+        graph,
+        book.history.first,
+        sort_neighbors=lambda ns: sorted(ns, key=lambda n: graph.nodes[n]["entry"].seq),
+    ):
+        entry = graph.nodes[node]["entry"]
+        mark = "@" if node == book.history.head else "*" if entry.kind in IN_SHORT else "x"
+        only = all(graph.out_degree(p) <= 1 for p in graph.predecessors(node))
+        indent = "" if only and not everything else "  " * min(depth[node], 30)
+        say(f"{indent}{mark} {node[:12]} {describe_entry(entry).strip()}")
+
+
+@click.command()
+@click.argument("name", metavar="ID", default="@")
+@click.option("--searcher", is_flag=True, help="Print the searcher's program instead.")
+@click.option(
+    "--search-world", is_flag=True, help="Print the declared search as a machine instead."
+)
+@json_option
+@click.pass_obj
+def show(context: Context, name: str, searcher: bool, search_world: bool, as_json: bool) -> None:
+    """Everything about one entry: claim, edits as a diff, evidence, costs."""
+    with open_book(context) as book:
+        if searcher or search_world:
+            from dsl.printer import print_code, print_machine
+
+            machine = book.history.search.machine
+            say((print_machine(machine) if search_world else print_code(machine.agent)).rstrip())
+            return
+        entry = book.find(name)
+        if as_json:
+            print_json("entry", entry_json(entry))
+            return
+        say(describe_entry(entry))
+        for line in _fields(book, entry):
+            say(f"  {line}")
+
+
+def _fields(book: Book, entry: Entry) -> list[str]:
+    body = cast(Any, entry.body)
+    lines = [f"id        {entry.id}", f"previous  {entry.previous}"]
+    if "parent" in body:
+        lines.append(f"parent    {body['parent']}")
+    if body.get("result"):
+        lines.append(f"result    {body['result']}")
+    claim = body.get("claim")
+    if entry.kind is Kind.ACCEPTED:
+        lines.append(f"claim     U(new) >= {claim['new_lower']} > {claim['old_upper']} >= U(old)")
+        lines.append(f"gain      {claim['gain']}, by the criterion {claim['criterion']}")
+    if body.get("certificate"):
+        lines.append(
+            f"evidence  rule {body.get('rule', 'optimal')}, certificate {body['certificate']}"
+        )
+    lines += details(entry, None)
+    if body.get("result") and entry.kind in (Kind.ACCEPTED, Kind.REFUSED):
+        lines.append("change")
+        lines += [f"  {line}" for line in _diff(book, body["parent"], body["result"])]
+    return lines
+
+
+@click.command()
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="[B]", required=False)
+@json_option
+@click.pass_obj
+def diff(context: Context, first: str, second: str | None, as_json: bool) -> None:
+    """How the code of A differs from that of B; without B, how A differs from its parent."""
+    with open_book(context) as book:
+        if second is None:
+            entry = book.find(first)
+            before, after = book.parent_of(entry), book.program_of(entry)
+        else:
+            before, after = book.code_digest(first), book.code_digest(second)
+        if as_json:
+            from dsl.rewrite import derive_edits, encode_edits
+
+            edits = derive_edits(book.history.load_code(before), book.history.load_code(after))
+            print_json("diff", {"before": before, "after": after, "edits": encode_edits(edits)})
+            return
+        lines = _diff(book, before, after)
+        for line in lines:
+            colour = {"+": "green", "-": "red"}.get(line[:1])
+            say(styled(line, fg=colour) if colour else line)
+        if not lines:
+            note("the programs are the same")
+
+
+def _diff(book: Book, before: str, after: str) -> list[str]:
+    from difflib import unified_diff
+
+    from dsl.printer import print_code
+
+    texts = [print_code(book.history.load_code(d)).splitlines() for d in (before, after)]
+    return list(unified_diff(*texts, fromfile=before[:12], tofile=after[:12], lineterm="", n=2))
+
+
+@click.command()
+@click.argument("name", metavar="ID")
+@json_option
+@click.pass_obj
+def cex(context: Context, name: str, as_json: bool) -> None:
+    """The counterexample of a refused or invalid attempt, replayed by the interpreter: old and new side by side."""
+    with open_book(context) as book:
+        entry = book.find(name)
+        body = cast(Any, entry.body)
+        if entry.kind is Kind.INVALID:
+            _print_invalid(entry, as_json)
+            return
+        if "counterexample" not in body:
+            raise usage(
+                f"entry {entry.id[:12]} is {entry.kind.value}; only refused and invalid attempts have one"
+            )
+        replayed = _replay(book, entry)
+        if replayed != body["counterexample"]:
+            note("error: the interpreter does not reproduce the counterexample of the ledger")
+            raise Exit(30)
+        if as_json:
+            print_json("cex", {"id": entry.id, "claim": body["claim"], "counterexample": replayed})
+            return
+        say(describe_entry(entry))
+        for line in counterexample_lines(body):
+            say(f"  {line}")
+
+
+def _replay(book: Book, entry: Entry) -> Any:
+    from proofs.counterexample import compare_programs, encode_counterexample
+
+    chapter = book.chapter_of(entry)
+    old = chapter.program(book.history.load_code(book.parent_of(entry)))
+    new = chapter.program(book.history.load_code(book.program_of(entry)))
+    return encode_counterexample(compare_programs(chapter, old, new), chapter.task)
+
+
+def _print_invalid(entry: Entry, as_json: bool) -> None:
+    body = cast(Any, entry.body)
+    if as_json:
+        print_json(
+            "cex", {"id": entry.id, "reason": body["reason"], "diagnostics": body["diagnostics"]}
+        )
+        return
+    say(describe_entry(entry))
+    for line in details(entry, None):
+        say(f"  {line}")
+
+
+@click.command()
+@click.argument("name", metavar="ID", default="@")
+@click.option("--number", is_flag=True, help="Print its Gödel number.")
+@click.option("--digest", is_flag=True, help="Print its digest.")
+@json_option
+@click.pass_obj
+def code(context: Context, name: str, number: bool, digest: bool, as_json: bool) -> None:
+    """The code of a program: as text, as canonical JSON with positions, or as its Gödel number."""
+    from dsl.codec import encode_node, number_of
+
+    with open_book(context) as book:
+        found = book.code_digest(name)
+        tree = book.history.load_code(found)
+        if number:
+            say(str(number_of(tree)))
+        elif digest:
+            say(found)
+        elif as_json:
+            print_json(
+                "code", {"digest": found, "code": encode_node(tree), "positions": _positions(tree)}
+            )
+        else:
+            from dsl.printer import print_code
+
+            say(print_code(tree).rstrip())
+
+
+def _positions(tree: Code) -> dict[str, Any]:
+    """By slot, every position with the kind of node that stands there."""
+    from dsl.syntax import positions
+
+    return {
+        slot.name: {json.dumps(list(p)): type(node).__name__ for p, node in positions(slot)}
+        for slot in tree.slots
+    }
+
+
+@click.command()
+@click.argument("name", metavar="ID")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Write a complete machine file instead of changing the ledger.",
+)
+@json_option
+@click.pass_obj
+def checkout(context: Context, name: str, output: str | None, as_json: bool) -> None:
+    """Make the program of ID the installed one (an entry of the ledger), or write it as a complete file."""
+    if output is not None:
+        with open_book(context) as book:
+            text = _complete_file(book, name)
+        if output == "-":
+            click.echo(text, nl=False)
+        else:
+            write_text(output, text)
+            say(f"wrote {output}")
+        return
+    from godel.store import Store
+    from godel.versions import versions
+
+    with Store.open(context.found_store()) as store:
+        book = Book(store)
+        found = book.code_digest(name)
+        if found not in book.history.ways:
+            raise usage(
+                "that program was never installed in this chapter",
+                "godel log lists those that were",
+            )
+        if found == book.history.head:
+            raise usage("that program is installed already")
+        body = {"task": "agent", "parent": book.history.head, "code": found, "versions": versions()}
+        entry = store.append(Kind.CHECKOUT, body, expect_head=book.entries[-1].id)
+    if as_json:
+        print_json("entry", entry_json(entry))
+    else:
+        say(describe_entry(entry))
+
+
+def _complete_file(book: Book, name: str) -> str:
+    """The chapter's file with the code of a program in it; comments outside the changed slots stay."""
+    from dsl.splice import splice_code
+
+    entry_code = book.history.load_code(book.code_digest(name))
+    source = book.store.blob(book.history.source).decode()
+    return splice_code(source, entry_code)
+
+
+__all__ = ["Path", "above", "below", "checkout", "cex", "code", "diff", "log", "show"]

@@ -1,0 +1,197 @@
+"""Verbs for proofs: proof show, proof check, verify."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from godel.cli.ledgers import Book, open_book
+from godel.cli.output import Context, Exit, is_terminal, note, print_json, read_text, say, usage
+from godel.ledger import Entry, Kind, LedgerError
+
+if TYPE_CHECKING:
+    from godel.prooffile import ProofFile
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group(name="proof")
+def proof_group() -> None:
+    """Read proofs and check them again."""
+
+
+@proof_group.command(name="show")
+@click.argument("name", metavar="ID")
+@click.option(
+    "--smt2", is_flag=True, help="Print the premises as SMT-LIB 2 text, as Z3 reads them."
+)
+@click.option("--premise", type=click.IntRange(1), help="With --smt2: only premise N.")
+@click.option(
+    "--depth",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="0 the claim, 1 the premises, 2 every state.",
+)
+@json_option
+@click.pass_obj
+def show(
+    context: Context, name: str, smt2: bool, premise: int | None, depth: int, as_json: bool
+) -> None:
+    """The proof of an entry: what is claimed, by which rule, from which premises. `--json` prints a file that can be checked alone."""
+    from godel.prooffile import describe_proof, encode_proof, proof_premises
+
+    with open_book(context) as book:
+        proof = _proof_of(book, name)
+    if as_json:
+        click.echo(encode_proof(proof).decode())
+    elif smt2:
+        texts = [p.text for p in proof_premises(proof)]
+        if premise is not None and premise > len(texts):
+            raise usage(f"there are {len(texts)} premises")
+        click.echo("\n".join(texts if premise is None else [texts[premise - 1]]), nl=False)
+    else:
+        for line in describe_proof(proof, depth):
+            say(line)
+
+
+def _proof_of(book: Book, name: str) -> ProofFile:
+    from godel.prooffile import ProofFile
+
+    entry = book.find(name)
+    body = cast(Any, entry.body)
+    if not body.get("certificate"):
+        raise usage(f"entry {entry.id[:12]} is {entry.kind.value} and holds no proof")
+    opening = book.entries[book.chapters[entry.seq]]
+    blob = book.store.blob
+    ended = entry.kind is Kind.ENDED
+    return ProofFile.from_blobs(
+        declarations=blob(cast(str, opening.body["declarations"])),
+        old=None if ended else blob(body["parent"]),
+        new=blob(book.program_of(entry)),
+        certificate=blob(body["certificate"]),
+    )
+
+
+@proof_group.command(name="check")
+@click.argument("name", metavar="ID|FILE")
+@json_option
+@click.pass_obj
+def check(context: Context, name: str, as_json: bool) -> None:
+    """Check one proof with the kernel alone: that of a ledger entry, or of a FILE made by `proof show --json`."""
+    from pathlib import Path
+
+    from dsl.codec import CodecError
+    from dsl.errors import DslError
+    from godel.claims import encode_claim
+    from godel.prooffile import check_proof, decode_proof, describe_statement
+    from proofs.kernel.theorem import CertificateError
+
+    try:
+        if Path(name).is_file():
+            proof = decode_proof(read_text(name).strip().encode())
+        else:
+            with open_book(context) as book:
+                proof = _proof_of(book, name)
+        theorem = check_proof(proof)
+    except (CertificateError, CodecError, DslError) as error:
+        if as_json:
+            print_json("proof-check", {"holds": False, "reason": str(error)})
+        note(f"the proof does not hold: {error}")
+        raise Exit(30) from None
+    if as_json:
+        print_json("proof-check", {"holds": True, "claim": encode_claim(theorem)})
+    else:
+        say(f"proved: {describe_statement(theorem.statement)}")
+
+
+@click.command()
+@click.option("--strict", is_flag=True, help="Fail on anything that rests on a solver alone.")
+@click.option(
+    "--head",
+    metavar="ID",
+    help="The id that the last entry must have; a prefix of at least 8 digits serves.",
+)
+@json_option
+@click.pass_obj
+def verify(context: Context, strict: bool, head: str | None, as_json: bool) -> None:
+    """Check the whole ledger again from genesis, without a solver."""
+    from godel.store import Store
+    from godel.verify import verify as verify_store
+
+    path = context.found_store()
+    if not path.exists():
+        raise usage(f"there is no ledger {path}")
+    try:
+        with Store.open(path, readonly=True) as store:
+            store.verify()
+            found = verify_store(store, _progress(store.count()))
+        if head is not None and (len(head) < 8 or not found.head.startswith(head)):
+            raise LedgerError(
+                f"the head is {found.head}, not {head}: entries are missing or were added",
+                seq=found.entries - 1,
+            )
+        if strict and found.solver_trusted:
+            raise LedgerError(
+                f"{found.solver_trusted} theorems rest on a solver alone", seq=found.entries - 1
+            )
+    except LedgerError as error:
+        if as_json:
+            print_json("verify", {"holds": False, "reason": str(error), "seq": error.seq})
+        note(f"verification failed: {error}")
+        raise Exit(30) from None
+    if as_json:
+        print_json(
+            "verify",
+            {
+                "holds": True,
+                "entries": found.entries,
+                "theorems": found.theorems,
+                "solver_trusted": found.solver_trusted,
+                "skipped": 0,
+                "disagreements": found.disagreements,
+                "gain": found.gain,
+                "program": found.program,
+                "head": found.head,
+                "head_pinned": head is not None,
+            },
+        )
+        return
+    n = found.theorems
+    say(
+        f"checked {n}/{n} theorems, {found.solver_trusted} solver-trusted, 0 skipped, head {found.head}"
+    )
+    say(
+        f"{found.entries} entries; program {found.program}; gain since the chapter began at least {Fraction(found.gain)}"
+    )
+    if found.disagreements:
+        say(
+            f"{found.disagreements} attempts on which Z3 and the kernel disagreed; nothing was accepted there"
+        )
+    if head is None:
+        say("head not pinned: a cut tail cannot be seen from inside the file; --head ID pins it")
+
+
+def _progress(total: int) -> Any:
+    """A progress bar on a terminal, moved by every entry."""
+    if not is_terminal() or total < 50:
+        return lambda entry: None
+    from rich.console import Console
+    from rich.progress import Progress
+
+    progress = Progress(console=Console(stderr=True), transient=True)
+    task = progress.add_task("verifying", total=total)
+    progress.start()
+
+    def advance(entry: Entry) -> None:
+        progress.update(task, completed=entry.seq + 1)
+        if entry.seq + 1 >= total:
+            progress.stop()
+
+    return advance
+
+
+__all__ = ["json", "proof_group", "verify"]
