@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from dsl import syntax as s
 from dsl.codec import digest_node
@@ -151,7 +151,9 @@ class _EnvironmentChecker:
         scope = inner.scope
         self._add(states)
         if done is not None:
-            later = [*self.of(s.Action), *self.of(s.Chance), *self.of(s.Define)]
+            later = [
+                i for i in self.environment.items if isinstance(i, s.Action | s.Chance | s.Define)
+            ]
             for item in later:
                 scope.hidden[item.name] = "done reads the state alone"
             for name in [v.name for v in states]:
@@ -222,11 +224,9 @@ class _EnvironmentChecker:
                 continue
             if kind is not UNKNOWN:
                 if isinstance(item.start, s.DIST_NODES):
-                    self.inner.infer_dist(cast(s.Dist, item.start), kind, above)
+                    self.inner.infer_dist(item.start, kind, above)
                 else:
-                    self.inner.expect(
-                        cast(s.Expr, item.start), kind, above, f"the start of {item.name}"
-                    )
+                    self.inner.expect(item.start, kind, above, f"the start of {item.name}")
             starts.append(item.start)
             above[item.name] = kind
         hidden.clear()
@@ -246,11 +246,11 @@ class _EnvironmentChecker:
         """Lets, draws and next values in an order in which each reads only what stands before it."""
         inner, kinds = self.inner, {v.name: v.type for v in states}
         items: dict[str, s.Define | s.Chance | s.Next] = {}
-        for item in self.of(s.Define):
-            if item.name in items:
-                self.faults.add("G007", f"{item.name} is declared twice", item)
-            elif inner.take(item.name, item):
-                items[item.name] = item
+        for let in self.of(s.Define):
+            if let.name in items:
+                self.faults.add("G007", f"{let.name} is declared twice", let)
+            elif inner.take(let.name, let):
+                items[let.name] = let
         for nxt in self.of(s.Next):
             if nxt.name not in kinds:
                 inner.unknown(nxt.name, nxt, list(kinds))
@@ -261,12 +261,14 @@ class _EnvironmentChecker:
         for name in kinds:
             items.setdefault(name + "'", s.Next(name, s.Name(name)))
         draws = self.of(s.Chance)
-        reads: dict[str, set[str]] = {}
-        for key, item in items.items():
-            reads[key] = names_read(item.value) & (items.keys() | {d.name for d in draws})
+        known = items.keys() | {draw.name for draw in draws}
+        reads = {
+            key: names_read(item.dist if isinstance(item, s.Chance) else item.value) & known
+            for key, item in items.items()
+        }
         for draw, above in zip(draws, [None, *draws], strict=False):
             items.setdefault(draw.name, draw)
-            reads[draw.name] = names_read(draw.dist) & (reads.keys() | items.keys())
+            reads[draw.name] = names_read(draw.dist) & known
             if above is not None:
                 reads[draw.name].add(above.name)
         self._draws_read_no_next(draws, reads)
@@ -504,4 +506,4 @@ def _check_assignment(
     return actions[name]
 
 
-__all__ = ["check_code", "check_declarations", "check_expression", "check_machine", "Int"]
+__all__ = ["Int", "check_code", "check_declarations", "check_expression", "check_machine"]

@@ -58,7 +58,7 @@ def _print(text: str, printer: Printer) -> tuple[list[Line], s.Node | None, list
     items: list[Item] = [*d.items, d.environment, d.utility, machine.agent]
     items.sort(key=lambda i: i.span.start)
     blocks: list[s.Node] = []
-    for before, item in zip([None, *items], items):
+    for before, item in zip([None, *items], items, strict=False):
         if _is_block(item) or (before is not None and _is_block(before)):
             blocks.append(item)
     lines = [Line(f"machine {d.name}"), *printer.items(items, 0)]

@@ -198,7 +198,7 @@ def _foreign_form(
         message, hint = f"`{found.text}` is not part of the language", "write `else if`"
     elif found.kind == "IF" and after and found.span.line == before.span.end_line:
         message, hint = "`if` after a value", "a choice is written `if c then a else b`"
-    elif found.kind == "COLON" and after:
+    elif found.kind == "COLON" and after and "DOTS" not in accepts:
         message, hint = "`:` after a value", "a distribution is written `{ value: weight, … }`"
     elif found.text in ("while", "loop"):
         message = f"`{found.text}` is not part of the language"

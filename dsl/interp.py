@@ -40,7 +40,7 @@ class Globals:
 
 
 class EvaluationFault(Exception):
-    """An expression that has no value at some point: the code of the obligation that fails, what it says, and what was met."""
+    """An expression without a value at some point: the code of the obligation, what it says, what was met."""
 
     def __init__(self, code: str, message: str, node: s.Node, met: str = "") -> None:
         self.code, self.message, self.node, self.met = code, message, node, met

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from dsl import syntax as s
 from dsl.interp import Evaluator, Globals, Locals, require_range
@@ -73,9 +73,9 @@ class Task:
         variable, start = self.states[index], self.starts[index]
         evaluator = Evaluator(self.names)
         if isinstance(start, s.DIST_NODES):
-            drawn = evaluator.distribution(cast(s.Dist, start), local)
+            drawn = evaluator.distribution(start, local)
         else:
-            drawn = ((evaluator.value(cast(s.Expr, start), local), Fraction(1)),)
+            drawn = ((evaluator.value(start, local), Fraction(1)),)
         for value, w in drawn:
             require_range(variable.type, value, f"the start of {variable.name}", start)
             yield from self._draw_starts(index + 1, {**local, variable.name: value}, weight * w)

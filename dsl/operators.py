@@ -8,7 +8,6 @@ from fractions import Fraction
 from typing import Any
 
 from dsl.errors import Diagnostic
-from dsl.span import Span
 from dsl.syntax import Binary, Compare, Expr, IntLit, RatLit, Unary
 
 IMPLIES, OR, AND, NOT, COMPARE, BIT_OR, BIT_XOR, BIT_AND, SHIFT, SUM, PRODUCT, SIGN = range(1, 13)
@@ -46,7 +45,6 @@ class Grouping:
     """The two stacks of operator-precedence parsing; faults go to `report`."""
 
     text: str
-    place: Callable[[Any], Span]
     report: Callable[[Diagnostic], None]
     operands: list[Expr] = field(default_factory=list)
     operators: list[tuple[int, bool, Any]] = field(default_factory=list)
@@ -75,7 +73,7 @@ class Grouping:
                 Diagnostic(
                     "G001",
                     f"expected an operand, found `{token}`",
-                    self.place(token),
+                    token.span,
                     help=f"put it in parentheses: `({token} …)`",
                 )
             )
@@ -118,11 +116,11 @@ class Grouping:
             else:
                 continue
             hint = "join two comparisons with `and`, or put one in parentheses"
-            self.report(Diagnostic("G001", message, self.place(token), help=hint))
+            self.report(Diagnostic("G001", message, token.span, help=hint))
             return
 
     def _prefixed(self, token: Any, operand: Expr) -> Expr:
-        span = self.place(token).to(operand.span)
+        span = token.span.to(operand.span)
         if token == "~":
             self._refuse(token)
         elif token == "-" and self._is_bare(operand):
@@ -152,4 +150,4 @@ class Grouping:
 
     def _refuse(self, token: Any) -> None:
         message = f"`{token}` on bits is not supported in this version yet"
-        self.report(Diagnostic("G005", message, self.place(token)))
+        self.report(Diagnostic("G005", message, token.span))

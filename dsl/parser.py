@@ -19,12 +19,13 @@ from lark import Lark
 from lark.grammar import Rule
 from lark.lexer import TerminalDef
 
-from dsl.builder import Builder, Parts
+from dsl.builder import Builder
 from dsl.errors import Diagnostic, DslError
 from dsl.hints import Found, explain
 from dsl.limits import DEPTH_MAX, check_depth, check_text, span_at, too_deep
 from dsl.span import Span
 from dsl.syntax import Code, Expr, Machine
+from dsl.terms import Parts
 from dsl.tokens import Scanner, Token, compile_scanner
 
 FAULTS_MAX = 20

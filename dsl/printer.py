@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
 from dsl import syntax as s
-from dsl.layout import WIDTH, Layout, Term, fill
+from dsl.layout import WIDTH, Layout, fill
+from dsl.oneline import Term
 
 _AGENT_WIDTH = 80
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias, assert_never, cast
 
 from dsl import syntax as s
@@ -96,7 +97,7 @@ def _require(condition: bool, reason: str) -> None:
 
 def _replace_all(slot: s.Slot, changes: list[Replace]) -> s.Slot:
     ordered = sorted(changes, key=lambda c: c.position)
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in pairwise(ordered):
         overlap = after.position[: len(before.position)] == before.position
         _require(not overlap, f"two edits of {slot.name} overlap")
     tree: s.Node = slot

@@ -13,7 +13,6 @@ from typing import Any, TypeAlias, cast
 
 from dsl.span import NO_SPAN, Span
 
-
 KEYWORDS = frozenset(
     "action adversary agent always and any array assume bits bool chance const def div done else enum environment exists"
     " false family fold for forall from if implies in int let machine match memory mod not observe of or param policy"
@@ -565,15 +564,20 @@ Position: TypeAlias = tuple[int, ...]
 
 
 @cache
-def _child_fields(cls: type[Node]) -> tuple[str, ...]:
-    names = (f.name for f in fields(cast(Any, cls)))
+def _fields_of(cls: Any) -> tuple[str, ...]:
+    names = (f.name for f in fields(cls))
     return tuple(n for n in names if n not in ("span", "text"))
+
+
+def _child_fields(node: Node) -> tuple[str, ...]:
+    cls: Any = type(node)
+    return _fields_of(cls)
 
 
 def children(node: Node) -> tuple[Node, ...]:
     """The nodes directly below, in order; types are no part of the rewritable tree."""
     found: list[Node] = []
-    for name in _child_fields(type(node)):
+    for name in _child_fields(node):
         value = getattr(node, name)
         if isinstance(value, Node):
             found.append(value)
@@ -586,7 +590,7 @@ def with_children(node: Node, new: tuple[Node, ...]) -> Node:
     """The same node over other children; `new` is as long as `children(node)`."""
     rest = iter(new)
     changed: dict[str, Any] = {}
-    for name in _child_fields(type(node)):
+    for name in _child_fields(node):
         value = getattr(node, name)
         if isinstance(value, Node) and not isinstance(value, TYPE_NODES):
             changed[name] = next(rest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from dsl import syntax as s
 from dsl.infer import LocalTypes, Typer
@@ -51,7 +52,8 @@ class WorkMeter:
                 compared = sum(elements(k) for k in kinds if k is not None)
                 return compared + sum(self.work(o, local) for o in operands)
             case _:
-                return 1 + sum(self.work(c, local) for c in s.children(node))  # type: ignore[arg-type]
+                below = (cast(s.Expr, child) for child in s.children(node))
+                return 1 + sum(self.work(child, local) for child in below)
 
     def _turns(self, low: s.Expr, high: s.Expr) -> int:
         return self.typer.constant_range(low, high, low) or 0

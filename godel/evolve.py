@@ -1,4 +1,4 @@
-"""Let a machine rewrite itself: episodes in which its searcher decides, families propose, the gate judges, the ledger records."""
+"""Let a machine rewrite itself: its searcher decides, families propose, the gate judges, the ledger records."""
 
 from __future__ import annotations
 
@@ -117,7 +117,11 @@ class Session:
     def _attempt(self, tried: str) -> Entry:
         family = next((f for f in self.history.search.families if f.name == tried), None)
         candidate = None if family is None else self._next_candidate(family)
-        episode = {"episode": self.history.episode, "step": self.history.step, "try": tried}
+        episode: dict[str, Json] = {
+            "episode": self.history.episode,
+            "step": self.history.step,
+            "try": tried,
+        }
         if candidate is None:
             body = {
                 **self._common(tried, episode, Costs(0, 0), 0),

@@ -147,7 +147,8 @@ def describe_statement(statement: Statement) -> str:
                 f"U(new) <= {new_upper} <= {old_lower} <= U(old)"
             )
         case Optimality(_, program, lower, upper, gap):
-            return f"no program beats {program[:12]} by more than {gap}: its U >= {lower}, and no program's U exceeds {upper}"
+            claim = f"its U >= {lower}, and no program's U exceeds {upper}"
+            return f"no program beats {program[:12]} by more than {gap}: {claim}"
         case ValueBounds(_, program, lower, upper):
             return f"the value of program {program[:12]} lies between {lower} and {upper}"
         case Chain(_, criterion, first, last, links, gain):

@@ -1,4 +1,4 @@
-"""Run a program in its world: sampled returns beside proved bounds. The sample is an estimate; only the bounds are claims."""
+"""Run a program in its world: sampled returns, which estimate, beside proved bounds, which claim."""
 
 from __future__ import annotations
 

@@ -86,7 +86,10 @@ def _ended(body: Mapping[str, Any]) -> str:
         return f"{body['cause']}: {gain}; {body.get('reason', 'the gap is not known')}"
     claim = body["optimality"]
     upper, gap = Fraction(claim["upper"]), Fraction(claim["gap"])
-    return f"{body['cause']}: {gain}; no program exceeds U = {above(upper)}, none beats this one by more than {above(gap, 9)}"
+    best = (
+        f"no program exceeds U = {above(upper)}, none beats this one by more than {above(gap, 9)}"
+    )
+    return f"{body['cause']}: {gain}; {best}"
 
 
 def details(entry: Entry, task: Task | None) -> list[str]:
@@ -103,9 +106,8 @@ def details(entry: Entry, task: Task | None) -> list[str]:
         lines.append(f"replay: godel cex {entry.id[:12]}")
     if "costs" in body:
         costs = body["costs"]
-        lines.append(
-            f"costs: rlimit {costs['rlimit']:,}, family {costs['family_steps']:,} steps, kernel {costs['kernel_steps']:,} steps"
-        )
+        steps = f"family {costs['family_steps']:,} steps, kernel {costs['kernel_steps']:,} steps"
+        lines.append(f"costs: rlimit {costs['rlimit']:,}, {steps}")
     return lines
 
 

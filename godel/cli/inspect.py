@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -13,8 +12,6 @@ from godel.cli.ledgers import Book, open_book
 from godel.cli.output import (
     Context,
     Exit,
-    above,
-    below,
     note,
     print_json,
     say,
@@ -25,6 +22,7 @@ from godel.cli.output import (
 from godel.ledger import Entry, Kind
 
 if TYPE_CHECKING:
+    from dsl.codec import Json
     from dsl.syntax import Code
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -188,8 +186,8 @@ def _diff(book: Book, before: str, after: str) -> list[str]:
 
     from dsl.printer import print_code
 
-    texts = [print_code(book.history.load_code(d)).splitlines() for d in (before, after)]
-    return list(unified_diff(*texts, fromfile=before[:12], tofile=after[:12], lineterm="", n=2))
+    old, new = (print_code(book.history.load_code(d)).splitlines() for d in (before, after))
+    return list(unified_diff(old, new, before[:12], after[:12], lineterm="", n=2))
 
 
 @click.command()
@@ -312,7 +310,12 @@ def checkout(context: Context, name: str, output: str | None, as_json: bool) -> 
             )
         if found == book.history.head:
             raise usage("that program is installed already")
-        body = {"task": "agent", "parent": book.history.head, "code": found, "versions": versions()}
+        body: dict[str, Json] = {
+            "task": "agent",
+            "parent": book.history.head,
+            "code": found,
+            "versions": versions(),
+        }
         entry = store.append(Kind.CHECKOUT, body, expect_head=book.entries[-1].id)
     if as_json:
         print_json("entry", entry_json(entry))
@@ -327,6 +330,3 @@ def _complete_file(book: Book, name: str) -> str:
     entry_code = book.history.load_code(book.code_digest(name))
     source = book.store.blob(book.history.source).decode()
     return splice_code(source, entry_code)
-
-
-__all__ = ["Path", "above", "below", "checkout", "cex", "code", "diff", "log", "show"]

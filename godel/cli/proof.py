@@ -41,7 +41,10 @@ def proof_group() -> None:
 def show(
     context: Context, name: str, smt2: bool, premise: int | None, depth: int, as_json: bool
 ) -> None:
-    """The proof of an entry: what is claimed, by which rule, from which premises. `--json` prints a file that can be checked alone."""
+    """The proof of an entry: what is claimed, by which rule, from which premises.
+
+    `--json` prints a file that can be checked alone, by `godel proof check FILE`.
+    """
     from godel.prooffile import describe_proof, encode_proof, proof_premises
 
     with open_book(context) as book:

@@ -117,8 +117,8 @@ class _Scratch:
                 ]
             )
         often = [0.0] * count
-        for i, w in self.world.starts:
-            often[i] += float(w)
+        for i, start_weight in self.world.starts:
+            often[i] += float(start_weight)
         parts: list[tuple[list[float], list[float], list[float]]] = []
         for k in range(horizon, 0, -1):
             parts.append((layers[k], layers[k - 1], often))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias
 
 from dsl.codec import (
     CodecError,
@@ -109,13 +109,13 @@ def decode_certificate(data: bytes, states: tuple[Variable, ...]) -> Certificate
     cls, names = _RULES[rule]
     if value.keys() != {"version", "rule", *names}:
         raise CodecError(f"rule {rule!r} takes {', '.join(names)}")
-    tables = {
+    tables: dict[str, Any] = {
         name: None
         if value[name] is None and cls is BoundsCertificate
         else _decode_table(value[name], states)
         for name in names
     }
-    return cast(Certificate, cls(**tables))  # type: ignore[arg-type]
+    return cls(**tables)
 
 
 def _decode_table(data: Json, states: tuple[Variable, ...]) -> Table:

@@ -6,7 +6,7 @@ may occur, a `Row` one abstract value for all items of an array. Source: Cousot 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeAlias, assert_never
@@ -526,8 +526,7 @@ def _built_in(name: str, args: list[Range]) -> Range:
         return args[0]
     if name == "abs":
         low, high = args[0].low, args[0].high
-        ends = [abs(e) for e in (low, high) if e is not None]
-        top = max(ends) if low is not None and high is not None else None
+        top = None if low is None or high is None else max(-low, high)
         if low is not None and low >= 0:
             return args[0]
         if high is not None and high <= 0:
@@ -544,7 +543,9 @@ def _built_in(name: str, args: list[Range]) -> Range:
     return _extreme(min if name == "min" else max, args, bits)
 
 
-def _extreme(choose: object, args: list[Range], bits: tuple[int, int] | None) -> Range:
+def _extreme(
+    choose: Callable[..., Number], args: list[Range], bits: tuple[int, int] | None
+) -> Range:
     """The range of `min` or `max` of numbers from these ranges."""
     lows, highs = [a.low for a in args], [a.high for a in args]
     known_lows = [v for v in lows if v is not None]

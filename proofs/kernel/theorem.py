@@ -84,7 +84,7 @@ class Theorem:
 
     __slots__ = ("__weakref__",)
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Never:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Theorem:
         raise TypeError("only the kernel makes theorems")
 
     def __init_subclass__(cls, **kwargs: Any) -> Never:

@@ -165,9 +165,9 @@ class _Prover:
     def _by_intervals(self, what: str, tree: s.Expr | s.Dist, kind: Type | None) -> None:
         intervals = Intervals(self.names)
         if isinstance(tree, s.DIST_NODES):
-            _prove_dist(intervals, tree, self.known, kind, what)  # type: ignore[arg-type]
+            _prove_dist(intervals, tree, self.known, kind, what)
             return
-        value = intervals.value(tree, self.known)  # type: ignore[arg-type]
+        value = intervals.value(tree, self.known)
         if kind is not None:
             intervals.require(value, kind, what, tree)
 
@@ -213,11 +213,11 @@ class _Prover:
             if declared is not None:
                 require_range(declared, local[name], name, value)
         if isinstance(tree, s.DIST_NODES):
-            for drawn, _ in evaluator.distribution(tree, local):  # type: ignore[arg-type]
+            for drawn, _ in evaluator.distribution(tree, local):
                 if kind is not None:
                     require_range(kind, drawn, what, tree)
             return
-        result = evaluator.value(tree, local)  # type: ignore[arg-type]
+        result = evaluator.value(tree, local)
         if kind is not None:
             require_range(kind, result, what, tree)
 

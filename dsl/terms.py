@@ -1,0 +1,284 @@
+"""Build types, distributions and expressions from what the grammar reads, one method a rule.
+
+The methods stand in the order of `grammar.lark`, named `build_` and the rule. Each receives the parts of its rule:
+nodes, and the tokens with their places. What the language has but this version does not is reported as G005 and
+stands in the tree as a placeholder, which never leaves the parser.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+from dsl import syntax as s
+from dsl.errors import Diagnostic
+from dsl.literals import BITS_MAX, NumeralTooLong, read_numeral, scan_row
+from dsl.operators import Grouping
+from dsl.span import Span
+from dsl.tokens import Token
+
+Parts: TypeAlias = list[Any]
+
+FOREIGN_WORDS = {
+    "True": "`true`",
+    "False": "`false`",
+    "None": "no value is missing here: give the variable a member or a number that stands for it",
+    "null": "no value is missing here: give the variable a member or a number that stands for it",
+}
+
+
+def over(parts: Parts) -> Span:
+    """The stretch from the first part to the last."""
+    return parts[0].span.to(parts[-1].span)  # type: ignore[no-any-return]
+
+
+def is_token(part: Any, kind: str) -> bool:
+    """Whether a part is a token of that kind."""
+    return isinstance(part, Token) and part.kind == kind
+
+
+def nodes(parts: Parts) -> tuple[Any, ...]:
+    """The nodes among some parts."""
+    return tuple(p for p in parts if isinstance(p, s.Node))
+
+
+class TermBuilder:
+    """Builds one tree; `faults` collects what is wrong on the way."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.faults: list[Diagnostic] = []
+        self.members: set[str] = set()
+        self._foreign: list[s.Name] = []
+
+    def finish(self) -> list[Diagnostic]:
+        """Every fault found while building, each place once."""
+        for name in self._foreign:
+            if name.name not in self.members:
+                message = f"`{name.name}` is a word of another language"
+                hint = FOREIGN_WORDS[name.name]
+                self.report("G002", message, name.span, hint if " " in hint else f"write {hint}")
+        return _outermost(self.faults)
+
+    def report(self, code: str, message: str, span: Span, hint: str | None = None) -> None:
+        """Note a fault."""
+        self.faults.append(Diagnostic(code, message, span, help=hint))
+
+    def refuse(self, what: str, span: Span) -> None:
+        """Note a part of the language that this version does not support."""
+        self.report("G005", f"{what} is not supported in this version yet", span)
+
+    def _refuse_expr(self, what: str, parts: Parts) -> s.Expr:
+        self.refuse(what, parts[0].span)
+        return s.BoolLit(False, over(parts))
+
+    # --- types ---
+
+    def build_number_type(self, parts: Parts) -> s.TypeExpr:
+        kind = s.IntType if parts[0] == "int" else s.RatType
+        return kind(None, None, over(parts))
+
+    def build_open_array(self, parts: Parts) -> s.TypeExpr:
+        return s.ArrayType(parts[2], parts[5], over(parts))
+
+    build_array_type = build_open_array
+
+    def build_bool_type(self, parts: Parts) -> s.TypeExpr:
+        return s.BoolType(over(parts))
+
+    def build_range_type(self, parts: Parts) -> s.TypeExpr:
+        kind = s.IntType if parts[0] == "int" else s.RatType
+        return kind(parts[1], parts[3], over(parts))
+
+    def build_bits_type(self, parts: Parts) -> s.TypeExpr:
+        self.refuse("`bits[n]`", over(parts))
+        return s.BoolType(over(parts))
+
+    def build_named_type(self, parts: Parts) -> s.TypeExpr:
+        return s.NamedType(str(parts[0]), over(parts))
+
+    # --- distributions ---
+
+    def build_dist_map(self, parts: Parts) -> s.Dist:
+        return s.DistMap(nodes(parts), over(parts))
+
+    def build_dist_for(self, parts: Parts) -> s.Dist:
+        return s.DistFor(str(parts[2]), parts[4], parts[6], parts[8], over(parts))
+
+    def build_dist_if(self, parts: Parts) -> s.Dist:
+        return s.DistIf(parts[1], parts[3], parts[5], over(parts))
+
+    def build_dist_let(self, parts: Parts) -> s.Dist:
+        return s.DistLet(str(parts[1]), parts[3], parts[5], over(parts))
+
+    def build_dist_match(self, parts: Parts) -> s.Dist:
+        arms, otherwise = self._arms(s.DistArm, parts[3:-1])
+        return s.DistMatch(parts[1], arms, otherwise, over(parts))
+
+    def build_weighted(self, parts: Parts) -> s.Weighted:
+        return s.Weighted(parts[0], parts[2], over(parts))
+
+    def build_dist_arm(self, parts: Parts) -> tuple[Any, ...]:
+        return tuple(parts)
+
+    # --- expressions ---
+
+    def build_if(self, parts: Parts) -> s.Expr:
+        return s.If(parts[1], parts[3], parts[5], over(parts))
+
+    def build_let(self, parts: Parts) -> s.Expr:
+        return s.Let(str(parts[1]), parts[3], parts[5], over(parts))
+
+    def build_fold(self, parts: Parts) -> s.Expr:
+        return self._refuse_expr("`fold`", parts)
+
+    def build_quantifier(self, parts: Parts) -> s.Expr:
+        return self._refuse_expr(f"`{parts[0]}`", parts)
+
+    def build_operation(self, parts: Parts) -> s.Expr:
+        if len(parts) == 1:
+            return parts[0]  # type: ignore[no-any-return]
+        return Grouping(self.text, self.faults.append).group(parts)
+
+    def build_updated(self, parts: Parts) -> s.Expr:
+        self.refuse("`with`", parts[1].span)
+        return s.BoolLit(False, over(parts))
+
+    def build_index(self, parts: Parts) -> s.Expr:
+        return s.Index(parts[0], parts[2], over(parts))
+
+    def build_number(self, parts: Parts) -> s.Expr:
+        return self._numeral(str(parts[0]), over(parts))
+
+    def _numeral(self, text: str, span: Span) -> s.IntLit | s.RatLit:
+        try:
+            value = read_numeral(text)
+        except NumeralTooLong:
+            message = f"a number of more than {BITS_MAX:,} bits"
+            self.report("G003", message, span, "a number holds at most 4,096 bits, 1,233 digits")
+            value = 1
+        if isinstance(value, Fraction):
+            return s.RatLit(value, text, span)
+        return s.IntLit(value, text, span)
+
+    def build_truth(self, parts: Parts) -> s.Expr:
+        return s.BoolLit(parts[0] == "true", over(parts))
+
+    def build_name(self, parts: Parts) -> s.Expr:
+        return self._named(str(parts[0]), over(parts))
+
+    def _named(self, text: str, span: Span) -> s.Name:
+        name = s.Name(text, span)
+        if text in FOREIGN_WORDS:
+            self._foreign.append(name)
+        return name
+
+    def build_primed(self, parts: Parts) -> s.Expr:
+        return s.Primed(str(parts[0])[:-1], over(parts))
+
+    def build_member(self, parts: Parts) -> s.Expr:
+        return s.Member(str(parts[0]), str(parts[2]), over(parts))
+
+    def build_call(self, parts: Parts) -> s.Expr:
+        return s.Call(str(parts[0]), nodes(parts), over(parts))
+
+    def build_conversion(self, parts: Parts) -> s.Expr:
+        form = "`int(…)`" if parts[0] == "int" else f"`{parts[0]}[n](…)`"
+        return self._refuse_expr(form, parts)
+
+    def build_parenthesis(self, parts: Parts) -> s.Expr:
+        # the span takes the parentheses in, so that a tree can be cut out of its source
+        return replace(parts[1], span=over(parts))  # type: ignore[no-any-return]
+
+    def build_literal_array(self, parts: Parts) -> s.Expr:
+        token = parts[0]
+        line, line_start = token.line, token.start - token.column + 1
+        opened: list[tuple[Span, list[s.Expr]]] = []
+        for kind, part, offset in scan_row(token):
+            if kind == "newline":
+                line, line_start = line + 1, token.start + offset + 1
+                continue
+            start = token.start + offset
+            end = start + len(part)
+            column = start - line_start + 1
+            span = Span(line, column, line, column + len(part), start, end)
+            if kind == "number":
+                value: s.Expr
+                value = (
+                    s.IntLit(int(part), part, span)
+                    if len(part) < 9 and part.isdigit()
+                    else self._numeral(part, span)
+                )
+            elif kind == "name":
+                value = (
+                    s.BoolLit(part == "true", span)
+                    if part in ("true", "false")
+                    else self._named(part, span)
+                )
+            elif kind == "[":
+                opened.append((span, []))
+                continue
+            else:
+                first, items = opened.pop()
+                value = s.ArrayLit(tuple(items), first.to(span))
+                if not opened:
+                    return value
+            opened[-1][1].append(value)
+        raise AssertionError("the grammar closes every array")
+
+    def build_array(self, parts: Parts) -> s.Expr:
+        return s.ArrayLit(nodes(parts), over(parts))
+
+    def build_array_for(self, parts: Parts) -> s.Expr:
+        return s.ArrayFor(str(parts[2]), parts[4], parts[6], parts[8], over(parts))
+
+    def build_match(self, parts: Parts) -> s.Expr:
+        arms, otherwise = self._arms(s.Arm, parts[3:-1])
+        return s.Match(parts[1], arms, otherwise, over(parts))
+
+    build_arm = build_dist_arm
+
+    def _arms(self, kind: type[Any], parts: Parts) -> tuple[tuple[Any, ...], Any]:
+        arms: list[Any] = []
+        otherwise = None
+        for part in parts:
+            if not isinstance(part, tuple):
+                continue
+            head, body = part[0], part[-1]
+            if otherwise is not None:
+                message = "an arm after `else:`, which takes everything that is left"
+                self.report("G001", message, head.span if is_token(head, "ELSE") else head[0].span)
+            if is_token(head, "ELSE"):
+                otherwise = body
+            else:
+                arms.append(kind(head, body, head[0].span.to(body.span)))
+        return tuple(arms), otherwise
+
+    def build_pattern(self, parts: Parts) -> tuple[s.Expr, ...]:
+        return nodes(parts)
+
+    def build_negative(self, parts: Parts) -> s.Expr:
+        literal = parts[1]
+        return replace(literal, value=-literal.value, text="-" + literal.text, span=over(parts))  # type: ignore[no-any-return]
+
+    def build_fraction(self, parts: Parts) -> s.Expr:
+        over_, under = self.build_number(parts[:1]), self.build_number(parts[2:])
+        assert isinstance(over_, s.IntLit) and isinstance(under, s.IntLit)
+        if under.value == 0:
+            self.report("G001", "a fraction over zero has no value", over(parts))
+            return over_
+        text = f"{over_.text}/{under.text}"
+        return s.RatLit(Fraction(over_.value, under.value), text, over(parts))
+
+
+def _outermost(faults: list[Diagnostic]) -> list[Diagnostic]:
+    """The faults without those G005 that lie inside another one."""
+    kept, reached = [], -1
+    for fault in sorted(faults, key=lambda f: (f.span.start, -f.span.end)):
+        if fault.code == "G005":
+            if fault.span.end <= reached:
+                continue
+            reached = fault.span.end
+        kept.append(fault)
+    return kept
