@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from dsl import syntax as s
+from dsl.errors import Diagnostic, DslError
+from dsl.limits import BYTES_MAX
 from dsl.parser import parse_machine, parse_patch
 from dsl.printer import Item, Line, Printer
 
@@ -31,6 +33,8 @@ def format_source(text: str) -> str:
         before, text = text, _format_once(text)
         if text == before:
             break
+        if len(text.encode()) > BYTES_MAX:
+            raise DslError((Diagnostic("G003", "the file, laid out, is larger than 1 MiB"),))
     return text
 
 

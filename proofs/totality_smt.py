@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias, assert_never, cast
 
 from dsl import syntax as s
-from dsl.interp import BUILT_INS, EvaluationFault, Evaluator, require_range
+from dsl.interp import BUILT_INS, EvaluationFault, Evaluator, require_range, show_range
 from dsl.machine import Program, Task
 from dsl.printer import print_expression
 from dsl.scope import names_read
@@ -130,9 +130,7 @@ def _within(value: Encoded, kind: Type) -> str | None:
 
 
 def _range_words(kind: Type) -> str:
-    while isinstance(kind, Array):
-        kind = kind.item
-    return f"{kind.low}..{kind.high}" if isinstance(kind, (Int, Rat)) else "its type"
+    return _range_words(kind.item) if isinstance(kind, Array) else show_range(kind)
 
 
 class _Walker:
@@ -146,7 +144,7 @@ class _Walker:
     def demand(self, code: str, what: str, node: s.Node, path: Path, formula: str | None) -> None:
         """Add an obligation, unless it holds by its form."""
         if formula is not None:
-            self.found.append((code, what, node, _under(path, formula)))
+            self.found.append((code, " ".join(what.split()), node, _under(path, formula)))
 
     def walk(self, expr: s.Expr, local: Local, path: Path) -> None:
         """Add what an expression and everything below it demands."""
@@ -625,7 +623,7 @@ class _Finder:
                     require_range(root.kind, result, root.what, root.tree)
         except EvaluationFault as fault:
             shown = tuple((v.name, v.type, point[v.name]) for _, v in free)
-            return Broken(fault.code, fault.message, fault.node, shown)
+            return Broken(fault.code, fault.message, fault.node, shown, fault.met)
         at = ", ".join(f"{name} = {value}" for name, value in point.items())
         return self._doubt(
             f"our encoding disagrees with the interpreter: {self.obligation.what}, but not for Z3 at {at}"

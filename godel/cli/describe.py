@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 COLOURS = {"accepted": "green", "refused": "yellow", "undecided": "magenta", "invalid": "red"}
 
+CAUSES = {
+    "stop": "the searcher stopped",
+    "horizon": "the episode is over",
+    "attempts": "cut by --attempts",
+    "budget": "cut by --budget",
+    "gap": "cut by --gap",
+}
+
 
 def entry_json(entry: Entry) -> dict[str, Any]:
     """An entry as it is stored, with its id."""
@@ -81,15 +89,16 @@ def _reason(body: Mapping[str, Any]) -> str:
 
 
 def _ended(body: Mapping[str, Any]) -> str:
-    gain = f"{body['links']} rewrites gained {below(Fraction(body['gain']))} in all"
+    links = body["links"]
+    gain = f"{links} rewrite{'s' * (links != 1)} gained {below(Fraction(body['gain']))} in all"
     if body["optimality"] is None:
-        return f"{body['cause']}: {gain}; {body.get('reason', 'the gap is not known')}"
+        return f"{CAUSES[body['cause']]}: {gain}; {body.get('reason', 'the gap is not known')}"
     claim = body["optimality"]
     upper, gap = Fraction(claim["upper"]), Fraction(claim["gap"])
     best = (
         f"no program exceeds U = {above(upper)}, none beats this one by more than {above(gap, 9)}"
     )
-    return f"{body['cause']}: {gain}; {best}"
+    return f"{CAUSES[body['cause']]}: {gain}; {best}"
 
 
 def details(entry: Entry, task: Task | None) -> list[str]:

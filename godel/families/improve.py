@@ -208,7 +208,7 @@ def _region(
         region = _ball(near, centre)
         choice = _swept(scratch, first, region, rounds)
         if choice:
-            yield choice, f"{len(choice)} states around {scratch.show(centre)}"
+            yield choice, f"{_count(choice)} around {scratch.show(centre)}"
 
 
 def _all(
@@ -218,7 +218,11 @@ def _all(
     first = scratch.scores(scratch.start_choice)
     choice = _swept(scratch, first, list(scratch.groups), rounds)
     if choice:
-        yield choice, f"{len(choice)} states at once"
+        yield choice, f"{_count(choice)} at once"
+
+
+def _count(choice: Mapping[Observation, int]) -> str:
+    return f"{len(choice)} state{'s' * (len(choice) != 1)}"
 
 
 def _swept(
