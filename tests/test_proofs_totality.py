@@ -175,7 +175,7 @@ BROKEN = [
     ("chance c: int 0..3 = { x: 1 }\nx' = c", "G012", {"x": 4}),
     ("chance c: int 0..9 = { 0: 1/2, x: x / 14 }\nx' = 0", "G016", {"x": 0}),
     ("chance c: bool = { true: x / 6, false: 1 - x / 6 }\nx' = 0", "G016", {"x": 7}),
-    ("chance c: int = { x: 1/2, 7 - x: 1/2 }\nx' = 7 div (c - 2) * 0", "G013", {"x": 2, "c": 2}),
+    ("chance c: int = { x: 1/2, 7 - x: 1/2 }\nx' = 7 div (c - 2) * 0", "G013", {"c": 2}),
     (
         "chance c: rat = { 1/2: 1/2, -1/2: 1/2 }\nx' = floor(1 / (c + 1/2))",
         "G013",
