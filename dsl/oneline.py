@@ -147,9 +147,7 @@ class OneLine:
 
     @staticmethod
     def inner(node: s.Unary) -> int:
-        """The level asked of an operand; a sign before a literal would become part of it."""
-        if node.op == "-" and isinstance(node.operand, s.IntLit | s.RatLit):
-            return ATOM + 1
+        """The level asked of an operand."""
         return NOT if node.op == "not" else SIGN
 
     def range(self, low: s.Expr, high: s.Expr) -> str:

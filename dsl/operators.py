@@ -123,18 +123,17 @@ class Grouping:
         span = token.span.to(operand.span)
         if token == "~":
             self._refuse(token)
-        elif token == "-" and self._is_bare(operand):
+        elif token == "-" and isinstance(operand, IntLit | RatLit):
+            text = "-" + operand.text if self._is_bare(operand) else ""
             if isinstance(operand, IntLit):
-                return IntLit(-operand.value, "-" + operand.text, span)
-            if isinstance(operand, RatLit):
-                return RatLit(-operand.value, "-" + operand.text, span)
+                return IntLit(-operand.value, text, span)
+            return RatLit(-operand.value, text, span)
         return Unary("not" if token == "not" else "-", operand, span)
 
-    def _is_bare(self, operand: Expr) -> bool:
-        """Whether the operand is a literal without a sign, a bar or parentheses."""
+    def _is_bare(self, operand: IntLit | RatLit) -> bool:
+        """Whether a literal stands without a sign, a bar or parentheses."""
         return (
-            isinstance(operand, IntLit | RatLit)
-            and operand.text[0] != "-"
+            operand.text[:1] not in ("", "-")
             and "/" not in operand.text
             and self.text[operand.span.start] != "("
         )
@@ -145,7 +144,8 @@ class Grouping:
             self._refuse(token)
         if token == "/" and isinstance(left, IntLit) and isinstance(right, IntLit):
             if right.value > 0:
-                return RatLit(Fraction(left.value, right.value), f"{left.text}/{right.text}", span)
+                text = f"{left.text}/{right.text}" if left.text and right.text else ""
+                return RatLit(Fraction(left.value, right.value), text, span)
         return Binary(str(token), left, right, span)
 
     def _refuse(self, token: Any) -> None:

@@ -17,9 +17,10 @@ from typing import Literal, TypeAlias
 
 from dsl.machine import ActionTuple, Program, StateTuple, Task
 from dsl.types import Value, Variable, elements, show_value, values
+from proofs.encoder import Encoder
 from proofs.kernel.certificate import Table
 from proofs.smtlib import (
-    Encoder,
+    TooLarge,
     decimal,
     flatten,
     helpers,
@@ -35,7 +36,7 @@ Direction: TypeAlias = Literal["lower", "upper"]
 
 
 class PremiseError(ValueError):
-    """A table that states no premise: a state is reached but not listed."""
+    """No premise can be stated: a state is reached but not listed, or the text would be too large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,14 @@ def bound_premise(
 ) -> Premise:
     """The premises of `lower_bound` or `upper_bound` for a program, or of the bound for every program.
 
-    Raises PremiseError where a state is reached that is neither listed nor done.
+    Raises PremiseError where a state is reached that is neither listed nor done, or the text would be too large.
     """
     if program is None and direction == "lower":
         raise PremiseError("a bound for every program is an upper one")
-    return _BoundPremise(world_lines(task), table, program, direction).premise()
+    try:
+        return _BoundPremise(world_lines(task), table, program, direction).premise()
+    except TooLarge as error:
+        raise PremiseError(str(error)) from None
 
 
 def premise_text(task: Task, program: Program | None, table: Table, direction: Direction) -> str:
@@ -123,7 +127,6 @@ class WorldLines:
             call for v in task.states for call in _applications(world.steps[v.name], place)
         ]
         self._weights = [call for w in world.weights for call in _applications(w, place)]
-        self._starts = [call for w in world.starts for call in _applications(w, place)]
         (self._reward,) = _applications(world.reward, place)
         self._done = None if world.done is None else _applications(world.done, place)[0]
         self._rows: dict[tuple[StateTuple, ActionTuple], tuple[list[str], list[Draw]]] = {}
@@ -148,11 +151,6 @@ class WorldLines:
             return None
         text = self._done(self._state(state))
         return text if done else f"(not {text})"
-
-    def start_goal(self, state: StateTuple, weight: Fraction) -> str:
-        """The weight of a start."""
-        spelled = self._state(state)
-        return f"(= {_product([call(spelled) for call in self._starts])} {decimal(weight)})"
 
     def state_words(self, state: StateTuple) -> str:
         """A state in the reader's words."""
@@ -271,6 +269,9 @@ class _BoundPremise:
         self.direction = direction
         self.ticked = program is not None and self.utility.tick_price != 0
         self.stated: set[str] = set()
+        for layer in table.layers:
+            if len({state for state, _ in layer}) < len(layer):
+                raise PremiseError("a state is listed twice")
         self.names = [
             {state: f"{self.prefix}.{k}.{i}" for i, (state, _) in enumerate(layer)}
             for k, layer in enumerate(table.layers)
@@ -284,11 +285,11 @@ class _BoundPremise:
         code = [] if self.policy is None else self.policy.vocabulary.lines
         facts = ["(set-logic ALL)", *enum_lines(self.task.names), *world.vocabulary.lines, *code]
         goals = ["; --- the world", *world.lines]
-        goals += [line for start in world.starts for line in start.lines()]
         if self.policy is not None:
             goals += ["", "; --- the policy", *self.policy.lines]
         goals += self._prices()
         goals += ["", "; --- the values listed", *self._values()]
+        goals += ["", "; --- the starts", *self._starts()]
         goals += ["", "; --- what is to be shown at each state"]
         names: list[str] = []
         for name, block in self._blocks():
@@ -407,24 +408,27 @@ class _BoundPremise:
             after = f"(- {after} (* tick_price {decimal(ticks)}))"
         return f"({self.relation} {self.names[k][state]} {after})"
 
+    def _starts(self) -> Iterator[str]:
+        """What averages over the starts, and the values listed for them."""
+        yield "; value.at gives the value at a start, which is 0 where it is done; the rest averages it over the starts"
+        yield from self.rows.world.start_lines
+        top = self.names[-1]
+        for state, _ in self.task.start_states():
+            if state not in top and not self.rows.is_done(state):
+                raise PremiseError(f"the start {self.rows.state_words(state)} is not listed")
+            named = top.get(state, "0.0")
+            yield f"(assert (= (value.at {' '.join(self.rows.spell(state))}) {named}))"
+
     def _start_goals(self) -> list[str]:
         goals: list[str | None] = []
-        weights: list[str] = []
-        parts: list[str] = []
-        top = self.names[-1]
-        for state, weight in self.task.start_states():
-            goals.append(self.rows.start_goal(state, weight))
-            weights.append(decimal(weight))
-            if state in top:
-                parts.append(f"(* {decimal(weight)} {top[state]})")
-            elif self.rows.is_done(state):
+        for state, _ in self.task.start_states():
+            if state not in self.names[-1]:
                 goals.append(self.rows.done_goal(state, done=True))
-            else:
-                raise PremiseError(f"the start {self.rows.state_words(state)} is not listed")
-        if len(weights) > 1:
-            goals.append(f"(= {_sum(weights)} 1.0)")
+        world = self.rows.world
+        if world.whole is not None:
+            goals.append(f"(= {symbol(world.whole)} 1.0)")
         bound = decimal(start_bound(self.task, self.table))
-        goals.append(f"({self.relation} {bound} {_sum(parts) if parts else '0.0'})")
+        goals.append(f"({self.relation} {bound} {symbol(world.average)})")
         return [g for g in goals if g is not None]
 
 

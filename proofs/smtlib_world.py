@@ -16,10 +16,10 @@ from dsl.machine import Program, Task
 from dsl.printer import print_dist, print_expression
 from dsl.scope import names_read, order
 from dsl.types import Array, Bool, Rat, Type, Variable
+from proofs.encoder import Encoder
 from proofs.smtlib import (
     NO_TICKS,
     Encoded,
-    Encoder,
     Local,
     Lookup,
     Row,
@@ -270,10 +270,7 @@ class World:
             reads = self._reads(task.done) & {v.name for v in task.states}
             self.done = self._definition("done", reads, Bool(), encoded, about)
             self.lines += self.done.lines()
-        self.starts = [
-            self._start(v, start, task.states[:i])
-            for i, (v, start) in enumerate(zip(task.states, task.starts, strict=True))
-        ]
+        self.start_lines, self.average, self.whole = self._starts()
 
     def _define(self, item: s.Define | s.Chance | s.Next) -> None:
         match item:
@@ -310,22 +307,54 @@ class World:
         variables = tuple(Variable(n, self.kinds[n]) for n in self.kinds if n in reads)
         return Definition(name, variables, tuple(leaves_of(name, kind)), value, about)
 
-    def _start(
-        self, drawn: Variable, start: s.Expr | s.Dist, above: tuple[Variable, ...]
-    ) -> Definition:
-        local = {v.name: variable(v.name, v.type) for v in above}
+    def _starts(self) -> tuple[list[str], str, str | None]:
+        """Definitions of the average of `value.at` over the starts, and of their weight; what these are called.
+
+        One function a variable, of the variables declared above it: the average over the starts of those from it on.
+        """
+        task = self.task
+        sorts = [sort for v in task.states for _, sort in leaves_of(v.name, v.type)]
+        lines = [f"(declare-fun value.at ({' '.join(sorts)}) Real)"]
+        average, whole = symbol("value.at"), "1.0"
+        for i in reversed(range(len(task.states))):
+            v, start = task.states[i], task.starts[i]
+            shown = (
+                print_dist(start) if isinstance(start, s.DIST_NODES) else print_expression(start)
+            )
+            lines.append(f"; {' '.join(f'{v.name} starts as {shown}'.split())}")
+            lines += self._average(f"average.{v.name}", i, average).lines()
+            average = f"average.{v.name}"
+            if whole != "1.0" or isinstance(start, s.DIST_NODES):
+                lines += self._average(f"weights.{v.name}", i, whole).lines()
+                whole = f"weights.{v.name}"
+        return lines, average, None if whole == "1.0" else whole
+
+    def _average(self, name: str, index: int, below: str) -> Definition:
+        """The average of `below`, a function of the variables up to this one, over the start of this one."""
+        task = self.task
+        v, start, above = task.states[index], task.starts[index], task.states[:index]
+        local = {u.name: variable(u.name, u.type) for u in above}
+        encoder = Encoder(self.vocabulary)
+        given = [leaf for u in above for leaf in _leaf_symbols(u)]
+
+        def following(tree: s.Expr, inner: Local) -> str:
+            if below == "1.0":
+                return below
+            chosen = flatten(widen(encoder.value(tree, inner), v.type))
+            return apply(below, " ".join([*given, *(leaf.text for leaf in chosen)]))
+
+        def add(entries: list[tuple[s.Weighted, Local]]) -> Term:
+            parts: list[str] = []
+            for entry, inner in entries:
+                weight = to_real(scalar(encoder.value(entry.weight, inner))).text
+                parts.append(f"(* {weight} {following(entry.value, inner)})")
+            return Term(parts[0] if len(parts) == 1 else f"(+ {' '.join(parts)})", "Real")
+
         if isinstance(start, s.DIST_NODES):
-            tree = start
-            about = f"the weight with which {drawn.name} starts: {print_dist(tree)}"
-            weight = weight_of(self.vocabulary, tree, drawn, local)
+            value = _choose(encoder, start, local, add)
         else:
-            expr = start
-            about = f"{drawn.name} starts as {print_expression(expr)}"
-            value = widen(Encoder(self.vocabulary).value(expr, local), drawn.type)
-            test = equal(variable(drawn.name, drawn.type), value)
-            weight = Term(f"(ite {test.text} 1.0 0.0)", "Real")
-        name = f"start.{drawn.name}"
-        return Definition(name, (*above, drawn), ((name, "Real"),), weight, about)
+            value = Term(following(start, local), "Real")
+        return Definition(name, above, ((name, "Real"),), value)
 
     def _locals(self) -> Local:
         found = {name: variable(name, kind) for name, kind in self.kinds.items()}

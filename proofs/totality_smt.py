@@ -9,24 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, TypeAlias, assert_never, cast
+from typing import Any, assert_never, cast
 
 from dsl import syntax as s
-from dsl.interp import BUILT_INS, EvaluationFault, Evaluator, require_range, show_range
+from dsl.interp import EvaluationFault, Evaluator, require_range
 from dsl.machine import Program, Task
-from dsl.printer import print_expression
 from dsl.scope import names_read
 from dsl.types import Array, Bool, Enum, Int, Rat, Type, Value, Variable, cardinality
 from proofs.kernel.totality import Broken, Root, Unproved
+from proofs.obligations import Obligation, Walker, range_words, within
 from proofs.premises import Premise, with_helpers
 from proofs.prover import Answer, Sat, Unknown, Unsat, prove
 from proofs.smtlib import (
-    Binding,
     Encoded,
-    Encoder,
     Local,
-    Lookup,
-    Term,
+    TooLarge,
     decimal,
     flatten,
     leaves_of,
@@ -35,10 +32,8 @@ from proofs.smtlib import (
     scalar,
     spread,
     symbol,
-    to_real,
     variable,
     widen,
-    wrap_text,
 )
 from proofs.smtlib_world import (
     Vocabulary,
@@ -53,17 +48,6 @@ from proofs.smtlib_world import (
 SHRINKING_STEPS_MAX = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Obligation:
-    """One thing that must hold for an expression to have a value: its code, in words, where, and as a formula."""
-
-    code: str
-    what: str
-    node: s.Node
-    root: int
-    formula: str
-
-
 def obligations(task: Task, program: Program | None = None) -> list[Obligation]:
     """What must hold for the declarations to be total, or, given a program, for its code."""
     return _Listing(task, program).obligations
@@ -76,7 +60,11 @@ def find_broken(
 
     One question for everything comes first; obligations are asked about one by one only if that leaves doubts.
     """
-    listing = _Listing(task, program)
+    try:
+        listing = _Listing(task, program)
+    except TooLarge as error:
+        node = task.declarations.environment if program is None else program.policy
+        return [], [Unproved("G017", str(error), node)], 0
     if not listing.obligations:
         return [], [], 0
     answer = prove(listing.premise(), rlimit=rlimit)
@@ -94,207 +82,6 @@ def find_broken(
         elif isinstance(found, Broken) and not any(b.node is found.node for b in broken):
             broken.append(found)
     return broken, unproved, used
-
-
-# --- obligations ---------------------------------------------------------------------------------
-
-Guard: TypeAlias = str | tuple[Binding, ...]
-"""A test under which something is evaluated, or bindings in whose scope it stands."""
-Path: TypeAlias = tuple[Guard, ...]
-
-
-def _under(path: Path, formula: str) -> str:
-    for guard in reversed(path):
-        if isinstance(guard, str):
-            formula = f"(=> {guard} {formula})"
-        else:
-            formula = wrap_text(guard, formula)
-    return formula
-
-
-def _within(value: Encoded, kind: Type) -> str | None:
-    """That a value keeps the range of a type; None where the type has none or a literal keeps it."""
-    match kind:
-        case Int(int() as low, int() as high):
-            term = scalar(value)
-            if term.number is not None and low <= term.number <= high:
-                return None
-            return f"(<= {numeral(low)} {term.text} {numeral(high)})"
-        case Rat(Fraction() as least, Fraction() as most):
-            return f"(<= {decimal(least)} {to_real(scalar(value)).text} {decimal(most)})"
-        case Array(_, _, item):
-            parts = [p for v in spread(value).items if (p := _within(v, item)) is not None]
-            return f"(and {' '.join(parts)})" if parts else None
-        case _:
-            return None
-
-
-def _range_words(kind: Type) -> str:
-    return _range_words(kind.item) if isinstance(kind, Array) else show_range(kind)
-
-
-class _Walker:
-    """Collects what an expression demands, under the tests and bindings on the way to it."""
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.encoder = Encoder(vocabulary)
-        self.names = vocabulary.names
-        self.found: list[tuple[str, str, s.Node, str]] = []
-
-    def demand(self, code: str, what: str, node: s.Node, path: Path, formula: str | None) -> None:
-        """Add an obligation, unless it holds by its form."""
-        if formula is not None:
-            self.found.append((code, " ".join(what.split()), node, _under(path, formula)))
-
-    def walk(self, expr: s.Expr, local: Local, path: Path) -> None:
-        """Add what an expression and everything below it demands."""
-        match expr:
-            case s.Binary(op, left, right):
-                self._binary(expr, op, left, right, local, path)
-            case s.Compare():
-                self._compare(expr, local, path)
-            case s.If(test, then, otherwise):
-                self.walk(test, local, path)
-                condition = self._test(test, local)
-                self.walk(then, local, (*path, condition))
-                self.walk(otherwise, local, (*path, f"(not {condition})"))
-            case s.Let(name, value, body):
-                self.walk(value, local, path)
-                inner, bindings, _ = self.encoder.bind_local(name, value, local)
-                self.walk(body, inner, (*path, tuple(bindings)))
-            case s.Match():
-                for body_node, inner_path in self._arms(expr, local, path):
-                    self.walk(cast(s.Expr, body_node), local, inner_path)
-            case s.Call():
-                self._call(expr, local, path)
-            case s.Index(array, index):
-                self.walk(array, local, path)
-                self.walk(index, local, path)
-                self._index(expr, local, path)
-            case s.ArrayFor(var, low, high, body):
-                for i in self.encoder.turns(low, high):
-                    self.walk(body, {**local, var: Term(numeral(i), "Int", i)}, path)
-            case _:
-                for child in s.children(expr):
-                    self.walk(cast(s.Expr, child), local, path)
-
-    def _test(self, expr: s.Expr, local: Local) -> str:
-        return scalar(self.encoder.value(expr, local)).text
-
-    def _binary(
-        self, expr: s.Expr, op: str, left: s.Expr, right: s.Expr, local: Local, path: Path
-    ) -> None:
-        self.walk(left, local, path)
-        if op in ("and", "implies"):
-            path = (*path, self._test(left, local))
-        elif op == "or":
-            path = (*path, f"(not {self._test(left, local)})")
-        self.walk(right, local, path)
-        if op in ("/", "div", "mod"):
-            divisor = scalar(self.encoder.value(right, local))
-            if not divisor.number:
-                what = f"the divisor of {print_expression(expr)} is not 0"
-                zero = "0.0" if divisor.sort == "Real" else "0"
-                self.demand("G013", what, right, path, f"(not (= {divisor.text} {zero}))")
-
-    def _compare(self, expr: s.Compare, local: Local, path: Path) -> None:
-        for i, operand in enumerate(expr.operands):
-            if i >= 2:
-                made = s.Compare((expr.ops[i - 2],), expr.operands[i - 2 : i])
-                path = (*path, self._test(made, local))
-            self.walk(operand, local, path)
-
-    def _arms(
-        self, match: s.Match | s.DistMatch, local: Local, path: Path
-    ) -> list[tuple[s.Node, Path]]:
-        """The bodies of a match, each with the path to it; demands that some arm is taken."""
-        self.walk(match.subject, local, path)
-        subject, bindings, _ = self.encoder.bound_subject(match.subject, local)
-        path = (*path, tuple(bindings))
-        tests: list[str] = []
-        bodies: list[tuple[s.Node, Path]] = []
-        for arm in match.arms:
-            test = self.encoder.patterns(subject, arm.patterns)
-            bodies.append((arm.body, (*path, *(f"(not {t})" for t in tests), test)))
-            tests.append(test)
-        if match.otherwise is not None:
-            bodies.append((match.otherwise, (*path, *(f"(not {t})" for t in tests))))
-        else:
-            what = f"match {print_expression(match.subject)} has an arm for every value"
-            self.demand("G015", what, match, path, f"(or false {' '.join(tests)})")
-        return bodies
-
-    def _call(self, expr: s.Call, local: Local, path: Path) -> None:
-        for arg in expr.args:
-            self.walk(arg, local, path)
-        if expr.name in BUILT_INS:
-            return
-        enum = self.names.enums.get(expr.name)
-        if enum is not None:
-            kind = Int(0, len(enum.members) - 1)
-            value = self.encoder.value(expr.args[0], local)
-            what = f"the number in {print_expression(expr)} is within 0..{kind.high}"
-            self.demand("G014", what, expr, path, _within(value, kind))
-            return
-        for parameter, arg in zip(
-            self.names.functions[expr.name].parameters, expr.args, strict=True
-        ):
-            value = self.encoder.value(arg, local)
-            what = f"{parameter.name} in {print_expression(expr)} stays within {_range_words(parameter.type)}"
-            self.demand("G012", what, arg, path, _within(value, parameter.type))
-
-    def _index(self, expr: s.Index, local: Local, path: Path) -> None:
-        array = self.encoder.value(expr.array, local)
-        length = array.kind.length if isinstance(array, Lookup) else len(spread(array).items)
-        index = self.encoder.value(expr.index, local)
-        what = f"the index of {print_expression(expr)} is within 0..{length - 1}"
-        self.demand("G014", what, expr.index, path, _within(index, Int(0, length - 1)))
-
-    # --- distributions ---------------------------------------------------------------------------
-
-    def walk_dist(self, dist: s.Dist, drawn: Variable, local: Local, path: Path) -> None:
-        """Add what a distribution demands: of its expressions, its weights, and the values drawn."""
-        match dist:
-            case s.DistMap(entries):
-                self._weights(dist, [(e, local) for e in entries], drawn, path)
-            case s.DistFor(var, low, high, entry):
-                turns = self.encoder.turns(low, high)
-                inners = [{**local, var: Term(numeral(i), "Int", i)} for i in turns]
-                self._weights(dist, [(entry, inner) for inner in inners], drawn, path)
-            case s.DistIf(test, then, otherwise):
-                self.walk(test, local, path)
-                condition = self._test(test, local)
-                self.walk_dist(then, drawn, local, (*path, condition))
-                self.walk_dist(otherwise, drawn, local, (*path, f"(not {condition})"))
-            case s.DistLet(name, value, body):
-                self.walk(value, local, path)
-                inner_local, bindings, _ = self.encoder.bind_local(name, value, local)
-                self.walk_dist(body, drawn, inner_local, (*path, tuple(bindings)))
-            case s.DistMatch():
-                for body_node, inner_path in self._arms(dist, local, path):
-                    self.walk_dist(cast(s.Dist, body_node), drawn, local, inner_path)
-            case _:
-                assert_never(dist)
-
-    def _weights(
-        self, dist: s.Dist, entries: list[tuple[s.Weighted, Local]], drawn: Variable, path: Path
-    ) -> None:
-        weights: list[str] = []
-        for entry, local in entries:
-            self.walk(entry.value, local, path)
-            self.walk(entry.weight, local, path)
-            weight = to_real(scalar(self.encoder.value(entry.weight, local))).text
-            weights.append(weight)
-            if not isinstance(entry.weight, (s.IntLit, s.RatLit)) or entry.weight.value < 0:
-                what = f"the weight {print_expression(entry.weight)} is at least 0"
-                self.demand("G016", what, entry.weight, path, f"(>= {weight} 0.0)")
-            value = _within(self.encoder.value(entry.value, local), drawn.type)
-            what = f"{drawn.name} stays within {_range_words(drawn.type)}"
-            if value is not None:
-                # only what is drawn with a positive weight must keep the range
-                self.demand("G012", what, dist, path, f"(=> (> {weight} 0.0) {value})")
-        total = weights[0] if len(weights) == 1 else f"(+ {' '.join(weights)})"
-        self.demand("G016", f"the weights of {drawn.name} sum to 1", dist, path, f"(= {total} 1.0)")
 
 
 # --- all expressions of a machine ----------------------------------------------------------------
@@ -437,7 +224,7 @@ class _Listing:
     ) -> None:
         root = Root(drawn.name, dist, drawn.type, _read_before(dist, before))
         entry = _Entry(root, self.vocabulary, free)
-        walker = _Walker(self.vocabulary)
+        walker = Walker(self.vocabulary)
         walker.walk_dist(dist, drawn, local, ())
         self._take(entry, walker)
         self._declare(drawn.name, drawn)
@@ -480,18 +267,18 @@ class _Listing:
 
     def _expression(self, entry: _Entry, local: Local) -> Encoded:
         """Take the obligations of a root; its value."""
-        root, walker = entry.root, _Walker(entry.vocabulary)
+        root, walker = entry.root, Walker(entry.vocabulary)
         tree = cast(s.Expr, root.tree)
         walker.walk(tree, local, ())
         value = walker.encoder.value(tree, local)
         if root.kind is not None:
             value = widen(value, root.kind)
-            what = f"{root.what} stays within {_range_words(root.kind)}"
-            walker.demand("G012", what, tree, (), _within(value, root.kind))
+            what = f"{root.what} stays within {range_words(root.kind)}"
+            walker.demand("G012", what, tree, (), within(value, root.kind))
         self._take(entry, walker)
         return value
 
-    def _take(self, entry: _Entry, walker: _Walker) -> None:
+    def _take(self, entry: _Entry, walker: Walker) -> None:
         index = len(self.entries)
         self.entries.append(entry)
         self.obligations += [Obligation(c, w, n, index, f) for c, w, n, f in walker.found]
@@ -519,7 +306,7 @@ def _domain(value: Encoded, kind: Type) -> list[str]:
         case Array(_, _, item):
             return [d for v in spread(value).items for d in _domain(v, item)]
         case Int() | Rat():
-            found = _within(value, kind)
+            found = within(value, kind)
             return [] if found is None else [found]
         case _:
             assert_never(kind)

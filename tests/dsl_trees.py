@@ -23,6 +23,15 @@ def binary(op: str, left: s.Expr, right: s.Expr) -> s.Expr:
     return s.Binary(op, left, right)
 
 
+def unary(op: str, operand: s.Expr) -> s.Expr:
+    """As the parser reads it: `-` before a number is part of the literal."""
+    if op == "-" and isinstance(operand, s.IntLit):
+        return s.IntLit(-operand.value)
+    if op == "-" and isinstance(operand, s.RatLit):
+        return s.RatLit(-operand.value)
+    return s.Unary(op, operand)
+
+
 INTS = st.integers(-(10**12), 10**12).map(s.IntLit)
 RATS = st.fractions(max_denominator=1000).map(s.RatLit)
 MEMBERS = st.builds(s.Member, NAMES, NAMES)
@@ -54,7 +63,7 @@ def _matches(draw: st.DrawFn, below: st.SearchStrategy[s.Expr]) -> s.Expr:
 def _larger(below: st.SearchStrategy[s.Expr]) -> st.SearchStrategy[s.Expr]:
     several = st.lists(below, min_size=1, max_size=4).map(tuple)
     return st.one_of(
-        st.builds(s.Unary, st.sampled_from(["not", "-"]), below),
+        st.builds(unary, st.sampled_from(["not", "-"]), below),
         st.builds(binary, st.sampled_from(OPS), below, below),
         st.builds(binary, st.sampled_from(OPS), below, below),
         _compares(below),

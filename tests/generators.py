@@ -163,12 +163,12 @@ class ExpressionMaker:
         return s.Index(s.ArrayLit(tuple(items)), self._index(2, depth, local))
 
     def _some_type(self) -> Type:
-        return self.rng.choice([Bool(), Int(), Int(), Rat(), COLOUR, SIDE, TRIPLE])
+        return self.rng.choice(_KINDS)
 
     def _match(self, kind: Type, depth: int, local: dict[str, Type]) -> s.Expr:
         rng = self.rng
         patterns: list[s.Expr]
-        subject_kind: Type = rng.choice([COLOUR, Int(), Bool(), SIDE])
+        subject_kind = rng.choice(_SUBJECTS)
         match subject_kind:
             case Enum(name, members):
                 patterns = [s.Member(name, m) for m in members]
@@ -209,13 +209,13 @@ class ExpressionMaker:
             ops = ops if len({op[0] for op in ops}) == 1 else ops[:1]
             return s.Compare(ops, tuple(self._number(depth, local) for _ in range(len(ops) + 1)))
         if form == 4:
-            kind = rng.choice([Bool(), COLOUR, SIDE, TRIPLE, Int(), Rat()])
+            kind = rng.choice(_KINDS)
             sides = make(kind, depth, local), make(kind, depth, local)
             return s.Compare((rng.choice(["==", "!="]),), sides)
         return s.Call("bright", (make(COLOUR, depth, local), make(Int(), depth, local)))
 
     def _number(self, depth: int, local: dict[str, Type]) -> s.Expr:
-        return self.make(self.rng.choice([Int(), Int(), Rat()]), depth, local)
+        return self.make(self.rng.choice(_NUMBERS), depth, local)
 
     def _int(self, depth: int, local: dict[str, Type]) -> s.Expr:
         make, rng = self.make, self.rng
@@ -241,8 +241,9 @@ class ExpressionMaker:
             return s.Call("ord", (make(rng.choice([COLOUR, SIDE]), depth, local),))
         if form == 9:
             operand = make(Int(), depth, local)
-            literal = isinstance(operand, s.IntLit)
-            return s.IntLit(-operand.value) if literal else s.Unary("-", operand)  # type: ignore[union-attr]
+            if isinstance(operand, s.IntLit):
+                return s.IntLit(-operand.value)
+            return s.Unary("-", operand)
         if form == 10:
             return self._call_int(depth, local)
         return self._indexed(depth, local)
@@ -329,6 +330,9 @@ class ExpressionMaker:
         return s.ArrayFor(var, s.IntLit(0), s.IntLit(kind.length - 1), body)
 
 
+_KINDS: tuple[Type, ...] = (Bool(), Int(), Int(), Rat(), COLOUR, SIDE, TRIPLE)
+_SUBJECTS: tuple[Type, ...] = (COLOUR, Int(), Bool(), SIDE)
+_NUMBERS: tuple[Type, ...] = (Int(), Int(), Rat())
 _INT_FUNCTIONS = ("twice", "sign", "nearer")
 
 

@@ -72,8 +72,8 @@ def test_machine_is_read_whole() -> None:
     [
         ("-1", s.IntLit(-1)),
         ("- 1", s.IntLit(-1)),
-        ("- -1", s.Unary("-", s.IntLit(-1))),
-        ("-(1)", s.Unary("-", s.IntLit(1))),
+        ("- -1", s.IntLit(1)),
+        ("-(1)", s.IntLit(-1)),
         ("1_000_000", s.IntLit(1_000_000)),
         ("0x1F", s.IntLit(31)),
         ("0b1_01", s.IntLit(5)),

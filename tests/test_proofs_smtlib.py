@@ -13,10 +13,10 @@ from dsl import syntax as s
 from dsl.check import check_expression
 from dsl.interp import EvaluationFault, evaluate
 from dsl.types import Bool, Int, Rat, Type
+from proofs.encoder import Encoder
 from proofs.premises import Premise, with_helpers
 from proofs.prover import Sat, Unsat, prove
 from proofs.smtlib import (
-    Encoder,
     decimal,
     flatten,
     leaves_of,

@@ -239,7 +239,7 @@ def test_an_encoding_that_disagrees_with_the_interpreter_is_believed_by_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     task, _ = _machine("x' = x + 1")
-    monkeypatch.setitem(interp._CASES, type(task.plan[0].value), lambda *_: 0)  # type: ignore[union-attr, arg-type]
+    monkeypatch.setitem(interp._CASES, type(task.plan[0].value), lambda *_: 0)  # type: ignore[union-attr]
     broken, (unproved,), _ = find_broken(task, rlimit=RLIMIT)
     assert not broken
     assert unproved.message.startswith(
