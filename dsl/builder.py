@@ -6,7 +6,7 @@ from typing import Any
 
 from dsl import syntax as s
 from dsl.span import NO_SPAN, Span
-from dsl.terms import Parts, TermBuilder, is_token, nodes, over
+from dsl.terms import Parts, TermBuilder, is_token, nodes, over, over_named
 
 
 class Builder(TermBuilder):
@@ -48,29 +48,32 @@ class Builder(TermBuilder):
     def build_enum(self, parts: Parts) -> s.Enum:
         names = [p for p in parts if is_token(p, "NAME")]
         self.members.update(names)
-        return s.Enum(str(names[0]), tuple(str(n) for n in names[1:]), over(parts))
+        return s.Enum(
+            str(names[0]), tuple(str(n) for n in names[1:]), over_named(parts, *names)
+        )
 
     def build_const(self, parts: Parts) -> s.Const:
         self.members.add(parts[1])
-        return s.Const(str(parts[1]), parts[3], over(parts))
+        return s.Const(str(parts[1]), parts[3], over_named(parts, parts[1]))
 
     def build_table(self, parts: Parts) -> s.Table:
-        return s.Table(str(parts[1]), parts[3], parts[5], over(parts))
+        return s.Table(str(parts[1]), parts[3], parts[5], over_named(parts, parts[1]))
 
     def build_def(self, parts: Parts) -> s.Def:
         parameters = tuple(p for p in parts if isinstance(p, s.Parameter))
-        return s.Def(str(parts[1]), parameters, parts[-3], parts[-1], over(parts))
+        span = over_named(parts, parts[1])
+        return s.Def(str(parts[1]), parameters, parts[-3], parts[-1], span)
 
     def build_parameter(self, parts: Parts) -> s.Parameter:
-        return s.Parameter(str(parts[0]), parts[2], over(parts))
+        return s.Parameter(str(parts[0]), parts[2], over_named(parts, parts[0]))
 
     # --- what is declared ---
 
     def build_environment(self, parts: Parts) -> s.Environment:
-        return s.Environment(nodes(parts), over(parts))
+        return s.Environment(nodes(parts), over_named(parts, parts[0]))
 
     def build_state(self, parts: Parts) -> s.State:
-        return s.State(str(parts[1]), parts[3], parts[5], over(parts))
+        return s.State(str(parts[1]), parts[3], parts[5], over_named(parts, parts[1]))
 
     def build_any(self, parts: Parts) -> s.Expr:
         self.refuse("`any` as a start", over(parts))
@@ -83,34 +86,35 @@ class Builder(TermBuilder):
         self._refuse_item("`assume`", parts)
 
     def build_observe(self, parts: Parts) -> s.Observe:
-        return s.Observe(tuple(str(p) for p in parts if is_token(p, "NAME")), over(parts))
+        names = [p for p in parts if is_token(p, "NAME")]
+        return s.Observe(tuple(str(n) for n in names), over_named(parts, *names, parts[0]))
 
     def build_action(self, parts: Parts) -> s.Action:
-        return s.Action(str(parts[1]), parts[3], over(parts))
+        return s.Action(str(parts[1]), parts[3], over_named(parts, parts[1]))
 
     def build_adversary(self, parts: Parts) -> None:
         self._refuse_item("`adversary`", parts)
 
     def build_chance(self, parts: Parts) -> s.Chance:
-        return s.Chance(str(parts[1]), parts[3], parts[5], over(parts))
+        return s.Chance(str(parts[1]), parts[3], parts[5], over_named(parts, parts[1]))
 
     def build_define(self, parts: Parts) -> s.Define:
-        return s.Define(str(parts[1]), parts[3], over(parts))
+        return s.Define(str(parts[1]), parts[3], over_named(parts, parts[1]))
 
     def build_next(self, parts: Parts) -> s.Next:
-        return s.Next(str(parts[0])[:-1], parts[2], over(parts))
+        return s.Next(str(parts[0])[:-1], parts[2], over_named(parts, parts[0]))
 
     def build_reward(self, parts: Parts) -> s.Reward:
-        return s.Reward(parts[2], over(parts))
+        return s.Reward(parts[2], over_named(parts, parts[0]))
 
     def build_done(self, parts: Parts) -> s.Done:
-        return s.Done(parts[2], over(parts))
+        return s.Done(parts[2], over_named(parts, parts[0]))
 
     def build_utility(self, parts: Parts) -> s.Utility:
-        return s.Utility(nodes(parts), over(parts))
+        return s.Utility(nodes(parts), over_named(parts, parts[0]))
 
     def build_setting(self, parts: Parts) -> s.Setting:
-        return s.Setting(str(parts[0]), parts[1], over(parts))
+        return s.Setting(str(parts[0]), parts[1], over_named(parts, parts[0]))
 
     def build_costs(self, parts: Parts) -> None:
         self._refuse_item(f"`{parts[0]}`", parts)
@@ -140,22 +144,22 @@ class Builder(TermBuilder):
         if not policies:
             message = "the agent has no `policy` block; it has exactly one without a name"
             self.report("G004", message, parts[0].span, "add `policy { … }`")
-        return s.Code(slots, over(parts))
+        return s.Code(slots, over_named(parts, parts[0]))
 
     def build_memory(self, parts: Parts) -> None:
         self._refuse_item("`memory`", parts)
 
     def build_param(self, parts: Parts) -> s.Param:
-        return s.Param(str(parts[1]), parts[3], parts[5], over(parts))
+        return s.Param(str(parts[1]), parts[3], parts[5], over_named(parts, parts[1]))
 
     def build_policy(self, parts: Parts) -> s.Policy | None:
         if is_token(parts[1], "NAME"):
             self._refuse_item("a policy with a name", parts)
             return None
-        return s.Policy("main", nodes(parts), over(parts))
+        return s.Policy("main", nodes(parts), over_named(parts, parts[0]))
 
     def build_assign(self, parts: Parts) -> s.Assign:
-        return s.Assign(str(parts[0]), parts[2], over(parts))
+        return s.Assign(str(parts[0]), parts[2], over_named(parts, parts[0]))
 
     def build_keep(self, parts: Parts) -> None:
         self._refuse_item("assigning memory", parts)

@@ -20,6 +20,7 @@ Json: TypeAlias = None | bool | int | str | Sequence["Json"] | Mapping[str, "Jso
 VERSION = 1
 SAFE_INTEGER = 2**53
 DEPTH_MAX = 1_000
+TREE_DEPTH_MAX = 256
 
 
 class CodecError(ValueError):
@@ -291,7 +292,7 @@ def _encode_field(value: Any, kind: Kind) -> Json:
 
 
 def _decode_node(value: Json, allowed: tuple[type[s.Node], ...], depth: int) -> s.Node:
-    if depth > DEPTH_MAX // 2:
+    if depth > TREE_DEPTH_MAX:
         raise CodecError("nested too deeply")
     if not isinstance(value, list) or not value or not isinstance(value[0], str):
         raise CodecError("expected a node [tag, …]")

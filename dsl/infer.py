@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, TypeAlias
@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from dsl import syntax as s
 from dsl.errors import Diagnostic
 from dsl.interp import BUILT_INS
-from dsl.span import NO_SPAN, Span
+from dsl.span import NO_SPAN, Span, span_of_name
 from dsl.types import (
     Array,
     Bool,
@@ -38,7 +38,11 @@ class Signature:
 
 @dataclass(slots=True)
 class Scope:
-    """The names that a place may read; `hidden` says why a known name may not be read there."""
+    """The names that a place may read; `hidden` says why a known name may not be read there.
+
+    `words` says what kind of thing has a name, `faulty` holds names whose declaration has a reported fault: what reads
+    one has no type, and nothing more is said about it.
+    """
 
     enums: dict[str, Enum] = field(default_factory=dict)
     types: dict[str, Type] = field(default_factory=dict)
@@ -46,6 +50,8 @@ class Scope:
     constants: set[str] = field(default_factory=set)
     signatures: dict[str, Signature] = field(default_factory=dict)
     hidden: dict[str, str] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
+    faulty: set[str] = field(default_factory=set)
 
     def copy(self) -> Scope:
         """The same names, to add to."""
@@ -56,6 +62,8 @@ class Scope:
             set(self.constants),
             dict(self.signatures),
             dict(self.hidden),
+            dict(self.words),
+            set(self.faulty),
         )
 
     def is_constant(self, name: str, local: LocalTypes) -> bool:
@@ -68,11 +76,11 @@ class Scope:
             return "an enum"
         if name in self.members:
             return f"a member of {self.members[name][0].name}"
+        if name in BUILT_INS:
+            return "a built-in function"
         if name in self.signatures:
             return "a def"
-        if name in self.types:
-            return "a name"
-        return None
+        return self.words.get(name) or ("a variable" if name in self.types else None)
 
 
 class Faults:
@@ -82,11 +90,20 @@ class Faults:
         self.found: list[Diagnostic] = []
 
     def add(
-        self, code: str, message: str, where: s.Node | Span, *, help: str | None = None
+        self,
+        code: str,
+        message: str,
+        where: s.Node | Span,
+        *,
+        name: int | None = None,
+        note: str = "",
+        help: str | None = None,
     ) -> None:
-        """Report a fault at a node."""
+        """Report a fault at a node, or at one of the names that the node gives."""
         span = where if isinstance(where, Span) else where.span
-        diagnostic = Diagnostic(code, message, span, help=help)
+        if name is not None:
+            span = span_of_name(span, name)
+        diagnostic = Diagnostic(code, message, span, (note,) if note else (), help)
         if span == NO_SPAN or diagnostic not in self.found:
             self.found.append(diagnostic)
 
@@ -106,7 +123,7 @@ class Typer:
     ) -> bool:
         """Report where an expression does not fit a type; says whether it does."""
         found = self.infer(expr, local)
-        if found is None:
+        if found is None or wanted is UNKNOWN:
             return False
         if not fits(found, wanted):
             self.mismatch(expr, wanted, found, what)
@@ -115,23 +132,15 @@ class Typer:
 
     def mismatch(self, node: s.Node, wanted: Type, found: Type, what: str) -> None:
         """Report a value of the wrong type."""
-        hint = None
-        if isinstance(wanted, Int) and isinstance(found, Rat):
-            hint = "floor(…) makes an int of a rat"
-        elif isinstance(wanted, Int) and isinstance(found, Bool):
-            hint = "if … then 1 else 0"
-        elif isinstance(wanted, Int) and isinstance(found, Enum):
-            hint = "ord(…) is the number of a member"
-        elif isinstance(wanted, Enum) and isinstance(found, Int):
-            hint = f"{wanted.name}(…) is the member with that number"
-        shown, actual = show_type(without_ranges(wanted)), show_type(found)
-        self.faults.add("G009", f"{what} must be {shown}, found {actual}", node, help=hint)
+        shown = "a number" if isinstance(wanted, Rat) else show_type(without_ranges(wanted))
+        message = f"{what} must be {shown}, found {show_type(found)}"
+        self.faults.add("G009", message, node, help=_conversion(node, wanted, found))
 
     def declare(self, name: str, local: LocalTypes, where: s.Node) -> None:
         """Report a local name that is already taken."""
-        taken = "a name" if name in local else self.scope.declared(name)
+        taken = "a local value" if name in local else self.scope.declared(name)
         if taken:
-            self.faults.add("G007", f"{name} is already the name of {taken}", where)
+            self.faults.add("G007", f"{name} is already the name of {taken}", where, name=0)
 
     def infer_dist(self, dist: s.Dist, wanted: Type, local: LocalTypes) -> None:
         """Check the values and weights of a distribution."""
@@ -194,10 +203,12 @@ class Typer:
             self.faults.add(
                 "G008", f"{name} is a member of several enums", expr, help=f"write {choices}"
             )
+        elif name in scope.faulty:
+            pass
+        elif name in scope.signatures or name in BUILT_INS:
+            self.faults.add("G010", f"{name} is a function, not a value", expr, help=f"{name}(…)")
         elif name in scope.hidden:
             self.faults.add("G011", f"{name} cannot be read here: {scope.hidden[name]}", expr)
-        elif name in scope.signatures or name in BUILT_INS:
-            self.faults.add("G010", f"{name} is a function", expr, help=f"{name}(…)")
         elif name in scope.enums:
             members = scope.enums[name].members
             self.faults.add(
@@ -207,30 +218,46 @@ class Typer:
             self.unknown(name, expr, [*local, *scope.types, *scope.members])
         return None
 
-    def unknown(self, name: str, where: s.Node, known: list[str]) -> None:
-        """Report an unknown name, with the nearest known one."""
-        near = get_close_matches(name, known, n=1)
-        self.faults.add(
-            "G006", f"unknown name {name}", where, help=f"did you mean {near[0]}?" if near else None
-        )
+    def unknown(
+        self,
+        name: str,
+        where: s.Node,
+        known: Iterable[str],
+        what: str = "name",
+        *,
+        index: int | None = None,
+    ) -> str | None:
+        """Report an unknown name, with the nearest known one, which is returned."""
+        near = next(iter(get_close_matches(name, list(known), n=1)), None)
+        hint = f"did you mean {near}?" if near else None
+        self.faults.add("G006", f"unknown {what} {name}", where, name=index, help=hint)
+        return near
 
     def _primed(self, expr: s.Primed, local: LocalTypes) -> Type | None:
         key = expr.name + "'"
         kind = local.get(key) or self.scope.types.get(key)
         if kind is not None:
-            return without_ranges(kind)
+            return None if kind is UNKNOWN else without_ranges(kind)
+        if key in self.scope.faulty:
+            return None
         if key in self.scope.hidden:
             self.faults.add("G011", f"{key} cannot be read here: {self.scope.hidden[key]}", expr)
         else:
-            self.unknown(key, expr, [n for n in self.scope.types if n.endswith("'")])
+            known = [n for n in self.scope.types if n.endswith("'")]
+            self.unknown(key, expr, known, "next value")
         return None
 
     def _member(self, expr: s.Member, local: LocalTypes) -> Type | None:
         enum = self.scope.enums.get(expr.enum)
         if enum is None:
-            self.unknown(expr.enum, expr, list(self.scope.enums))
+            if expr.enum not in self.scope.faulty:
+                self.unknown(expr.enum, expr, self.scope.enums, "enum")
         elif expr.member not in enum.members:
-            self.unknown(expr.member, expr, list(enum.members))
+            if expr.member not in self.scope.faulty:
+                near = next(iter(get_close_matches(expr.member, enum.members, n=1)), None)
+                hint = f"did you mean {near}?" if near else _list_members(enum)
+                message = f"{enum.name} has no member {expr.member}"
+                self.faults.add("G006", message, expr, help=hint)
         else:
             return enum
         return None
@@ -335,7 +362,9 @@ class Typer:
                 continue
             found = self.infer(pattern)
             if kind is not None and found is not None and join(kind, found) is None:
-                self.mismatch(pattern, kind, found, "a pattern")
+                message = f"a pattern must be {show_type(kind)}, found {show_type(found)}"
+                hint = _list_members(kind) if isinstance(kind, Enum) else None
+                self.faults.add("G009", message, pattern, help=hint)
             key = type(pattern), getattr(pattern, "value", None), getattr(pattern, "name", pattern)
             if key in seen:
                 self.faults.add("G026", "this pattern stands twice", pattern)
@@ -360,17 +389,16 @@ class Typer:
         if signature is None:
             for arg in args:
                 self.infer(arg, local)
-            if name in self.scope.hidden:
-                self.faults.add(
-                    "G011", f"{name} cannot be read here: {self.scope.hidden[name]}", expr
-                )
-            elif name in local or self.scope.declared(name):
-                self.faults.add("G010", f"{name} is not a function", expr)
+            if name in local or name in self.scope.types or name in self.scope.members:
+                self.faults.add("G010", f"{name} is not a function", expr, name=0)
+            elif name in self.scope.faulty:
+                pass
+            elif name in self.scope.hidden:
+                message = f"{name} cannot be read here: {self.scope.hidden[name]}"
+                self.faults.add("G011", message, expr, name=0)
             else:
                 known = [*self.scope.signatures, *BUILT_INS, *self.scope.enums]
-                near = get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]}?" if near else None
-                self.faults.add("G006", f"unknown function {name}", expr, help=hint)
+                self.unknown(name, expr, known, "function", index=0)
             return None
         if len(args) != len(signature.parameters):
             self._arguments(expr, str(len(signature.parameters)))
@@ -430,6 +458,34 @@ class Typer:
     def constant_range(self, low: s.Expr, high: s.Expr, where: s.Node) -> int | None:
         """How long a constant range is; the checker that owns the constants overrides this."""
         raise NotImplementedError
+
+
+def _conversion(node: s.Node, wanted: Type, found: Type) -> str | None:
+    """How a value of one type is made of one of another."""
+    match wanted, found:
+        case Int(), Rat():
+            return "floor(…) makes an int of a rat"
+        case Int() | Rat(), Bool():
+            return "if … then 1 else 0"
+        case Int() | Rat(), Enum():
+            return "ord(…) is the number of a member"
+        case Enum(name, members), Int():
+            if isinstance(node, s.IntLit) and 0 <= node.value < len(members):
+                return f"{name}({node.value}) is {members[node.value]}"
+            return f"{name}(…) is the member with that number"
+        case Enum(), _:
+            return _list_members(wanted)
+        case Bool(), Int() | Rat():
+            return "a test compares: … > 0"
+        case Bool(), Enum(_, members):
+            return f"a test compares: … == {members[0]}"
+        case _:
+            return None
+
+
+def _list_members(enum: Enum) -> str:
+    shown = ", ".join(enum.members[:8])
+    return f"the members of {enum.name}: {shown}{', …' if len(enum.members) > 8 else ''}"
 
 
 UNKNOWN = Array(0, None, Bool())

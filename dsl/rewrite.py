@@ -47,6 +47,10 @@ class RemoveSlot:
 Edit: TypeAlias = Replace | AddSlot | RemoveSlot
 
 
+DEPTH_MAX = 150
+"""How deep a slot may be after an edit; below the limit for files, so that what is printed can be read again."""
+
+
 class RewriteError(Exception):
     """Edits that do not apply to the code they are meant for."""
 
@@ -79,6 +83,7 @@ def apply_rewrite(code: s.Code, edits: tuple[Edit, ...]) -> s.Code:
             case AddSlot(slot):
                 _require(slot.name not in slots, f"there is already a slot {slot.name}")
                 _require(slot.name not in (a.name for a in added), f"{slot.name} is added twice")
+                _require(s.depth_of(slot) <= DEPTH_MAX, f"{slot.name} is nested too deeply")
                 added.append(slot)
             case _:
                 assert_never(edit)
@@ -107,6 +112,8 @@ def _replace_all(slot: s.Slot, changes: list[Replace]) -> s.Slot:
         _require(there is not None, f"{where} does not exist")
         found = digest_node(cast(s.Node, there))
         _require(found == change.expected, f"{where} is not what the edit expects")
+        depth = len(change.position) + s.depth_of(change.code)
+        _require(depth <= DEPTH_MAX, f"{where} would be nested deeper than {DEPTH_MAX}")
         tree = _replace_at(tree, change.position, change.code)
     result = s.fold_literals(tree)
     _require(isinstance(result, type(slot)), f"{slot.name} would become another kind of slot")

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from dsl import syntax as s
 from dsl.infer import UNKNOWN, Faults, LocalTypes, Scope, Signature, Typer
-from dsl.interp import BUILT_INS, EvaluationFault, Evaluator, Function, Globals
+from dsl.interp import EvaluationFault, Evaluator, Function, Globals, show_range
 from dsl.types import (
     Array,
     Bool,
@@ -26,6 +26,7 @@ from dsl.types import (
 from dsl.work import WORK_MAX, WorkMeter
 
 ELEMENTS_MAX = 1_000_000
+NESTING_MAX = 200
 SCALAR_MAX = 2**64
 TABLE_ENTRIES_MAX = 1_000_000
 
@@ -42,12 +43,13 @@ class ScopeBuilder(Typer):
         self.functions = dict(names.functions)
         self.tables = dict(names.tables)
         self.calls: dict[str, int] = {}
+        self.nestings: dict[str, int] = {}
 
     @classmethod
     def extending(cls, outer: ScopeBuilder) -> ScopeBuilder:
         """A scope inside another one."""
         inner = cls(outer.scope.copy(), outer.names(), outer.faults)
-        inner.calls = dict(outer.calls)
+        inner.calls, inner.nestings = dict(outer.calls), dict(outer.nestings)
         return inner
 
     def names(self) -> Globals:
@@ -63,28 +65,33 @@ class ScopeBuilder(Typer):
 
     # --- declaring -------------------------------------------------------------------------------
 
-    def take(self, name: str, where: s.Node) -> bool:
-        """Report a name that is taken already; says whether it was free."""
-        taken = self.scope.declared(name) or ("a built-in function" if name in BUILT_INS else None)
+    def take(self, name: str, where: s.Node, what: str) -> bool:
+        """Let a name be that of something, or report that it is taken; says whether it was free."""
+        taken = self.scope.declared(name)
         if taken:
-            self.faults.add("G007", f"{name} is already the name of {taken}", where)
+            self.faults.add("G007", f"{name} is already the name of {taken}", where, name=0)
+        else:
+            self.scope.words[name] = what
         return not taken
 
     def declare_enum(self, enum: s.Enum) -> None:
         """Add an enum and its members."""
-        if not self.take(enum.name, enum):
+        if not self.take(enum.name, enum, "an enum"):
+            self.scope.faulty.update(enum.members)
             return
+        free: dict[str, None] = {}
         for i, member in enumerate(enum.members):
-            if member in enum.members[:i]:
-                self.faults.add("G007", f"{enum.name} lists {member} twice", enum)
-                return
-            taken = self.scope.declared(member)
-            if (taken and not taken.startswith("a member")) or member == enum.name:
-                self.faults.add("G007", f"{member} is already the name of {taken}", enum)
-                return
-        kind = Enum(enum.name, enum.members)
+            taken = None if member in self.scope.members else self.scope.declared(member)
+            if member in free:
+                self.faults.add("G007", f"{enum.name} lists {member} twice", enum, name=i + 1)
+            elif taken or member == enum.name:
+                message = f"{member} is already the name of {taken or 'an enum'}"
+                self.faults.add("G007", message, enum, name=i + 1)
+            else:
+                free[member] = None
+        kind = Enum(enum.name, tuple(free))
         self.scope.enums[enum.name] = kind
-        for i, member in enumerate(enum.members):
+        for i, member in enumerate(kind.members):
             owners = self.scope.members.setdefault(member, [])
             owners.append(kind)
             if len(owners) == 1:
@@ -96,9 +103,7 @@ class ScopeBuilder(Typer):
         """Add constants, tables, parameters and functions, which may read each other in any order but not in a circle."""
         fresh: dict[str, Item] = {}
         for item in items:
-            if item.name in fresh:
-                self.faults.add("G007", f"{item.name} is declared twice", item)
-            elif self.take(item.name, item):
+            if self.take(item.name, item, f"a {type(item).__name__.lower()}"):
                 fresh[item.name] = item
         reads = {name: _reads(item) & fresh.keys() for name, item in fresh.items()}
         for name in order(reads, lambda n, path: self._circle(fresh[n], path)):
@@ -109,7 +114,8 @@ class ScopeBuilder(Typer):
                 self._declare_value(item)
 
     def _circle(self, item: s.Node, path: list[str]) -> None:
-        self.faults.add("G020", f"a circle of definitions: {' -> '.join(path)}", item)
+        self.faults.add("G020", f"a circle of definitions: {' -> '.join(path)}", item, name=0)
+        self.scope.faulty.update(path)
 
     def _declare_value(self, item: s.Const | s.Table | s.Param) -> None:
         kind = None if isinstance(item, s.Const) else self.resolve(item.type)
@@ -120,6 +126,7 @@ class ScopeBuilder(Typer):
         self.scope.types[item.name] = UNKNOWN if kind is None else kind
         self.scope.constants.add(item.name)
         if found is None or kind is None or len(self.faults.found) > before:
+            self.scope.faulty.add(item.name)
             return
         if not fits(found, kind):
             if isinstance(found, Array) and isinstance(kind, Array) and found.length != kind.length:
@@ -130,10 +137,14 @@ class ScopeBuilder(Typer):
             return
         value = self.constant_value(item.value)
         if value is None:
+            self.scope.faulty.add(item.name)
             return
         if not contains(kind, value):
-            message = f"{item.name} leaves its range {show_type(kind)}"
-            self.faults.add("G012", message, item.value)
+            outside, where = _outside(kind, value, "")
+            message = f"{item.name} leaves its range {show_range(outside[0])}"
+            note = f"the value{where} is {outside[1]}"
+            self.faults.add("G012", message, item.value, note=note)
+            self.scope.faulty.add(item.name)
             return
         self.values[item.name] = value
         if isinstance(item, s.Table):
@@ -145,32 +156,56 @@ class ScopeBuilder(Typer):
         for parameter in item.parameters:
             kind = self.resolve(parameter.type)
             if parameter.name in local:
-                self.faults.add("G007", f"{parameter.name} is declared twice", parameter)
+                message = f"{item.name} has two parameters {parameter.name}"
+                self.faults.add("G007", message, parameter, name=0)
             else:
                 self.declare(parameter.name, local, parameter)
             local[parameter.name] = UNKNOWN if kind is None else kind
             parameters.append(Variable(parameter.name, local[parameter.name]))
         result = self.resolve(item.result)
         before = len(self.faults.found)
-        if result is not None:
-            self.scope.signatures[item.name] = Signature(tuple(parameters), result)
-            self.expect(item.body, result, local, f"the result of {item.name}")
-        else:
-            self.scope.types[item.name] = UNKNOWN
-        if len(self.faults.found) > before or result is None or UNKNOWN in local.values():
+        if result is None:
+            self.scope.faulty.add(item.name)
             return
-        self.calls[item.name] = self.bounded_work(item.body, local, f"the body of {item.name}")
+        fits_in = self.expect(item.body, result, local, f"the result of {item.name}")
+        known = all(kind is not UNKNOWN for kind in local.values())
+        self.scope.signatures[item.name] = Signature(tuple(parameters), result)
+        if not fits_in or not known or len(self.faults.found) > before:
+            return
+        work = self.bounded_work(item.body, local, f"the body of {item.name}")
+        if work > WORK_MAX:
+            # whatever calls it would only repeat the fault
+            del self.scope.signatures[item.name]
+            self.scope.faulty.add(item.name)
+            return
+        self.calls[item.name], self.nestings[item.name] = work, self.nesting(item.body)
         self.functions[item.name] = Function(item.name, tuple(parameters), result, item.body)
 
     # --- constants -------------------------------------------------------------------------------
 
     def bounded_work(self, node: s.Expr | s.Dist, local: LocalTypes, what: str) -> int:
-        """The work of a node; reports where it is over the bound."""
+        """The work of a node; reports where it is over the bound, or where calls nest too deeply to be evaluated."""
+        nesting = self.nesting(node)
+        if nesting > NESTING_MAX:
+            message = f"{what} nests {nesting} deep with the functions it calls"
+            hint = f"{NESTING_MAX} are allowed"
+            self.faults.add("G003", message, node, help=hint)
+            return WORK_MAX + 1
         work = WorkMeter(self, self.calls).work(node, local)
         if work > WORK_MAX:
-            message = f"{what} may take {work if work < 10**12 else 'over 10^12'} units of work, {WORK_MAX:,} are allowed"
-            self.faults.add("G018", message, node)
+            self.faults.add("G018", f"{what} may take {show_work(work)}", node)
         return work
+
+    def nesting(self, node: s.Node) -> int:
+        """How deep a node nests, with the bodies of the functions that it calls."""
+        deepest = 0
+        pending: list[tuple[s.Node, int]] = [(node, 1)]
+        while pending:
+            top, depth = pending.pop()
+            called = self.nestings.get(top.name, 0) if isinstance(top, s.Call) else 0
+            deepest = max(deepest, depth + called)
+            pending.extend((below, depth + 1) for below in s.children(top))
+        return deepest
 
     def constant_value(self, expr: s.Expr) -> Any:
         """The value of a well-typed constant expression, or None with its fault reported."""
@@ -179,7 +214,7 @@ class ScopeBuilder(Typer):
         try:
             return Evaluator(self.names()).value(expr, {})
         except EvaluationFault as fault:
-            self.faults.add(fault.code, str(fault), fault.node)
+            self.faults.add(fault.code, fault.message, fault.node, note=fault.met)
         except KeyError:
             # a name whose definition has a fault of its own
             if not self.faults.found:
@@ -194,7 +229,7 @@ class ScopeBuilder(Typer):
             self.faults.add("G024", f"the range {ends[0]}..{ends[1]} is empty", where)
             return None
         if ends[1] - ends[0] >= ELEMENTS_MAX:
-            message = f"a range of {ends[1] - ends[0] + 1} values, {ELEMENTS_MAX:,} are allowed"
+            message = f"a range of {ends[1] - ends[0] + 1:,} values, {ELEMENTS_MAX:,} are allowed"
             self.faults.add("G019", message, where)
             return None
         return int(ends[1] - ends[0] + 1)
@@ -208,8 +243,9 @@ class ScopeBuilder(Typer):
                 return Bool()
             case s.NamedType(name):
                 enum = self.scope.enums.get(name)
-                if enum is None:
-                    self.unknown(name, kind, [*self.scope.enums, "bool", "int", "rat"])
+                if enum is None and name not in self.scope.faulty:
+                    known = [*self.scope.enums, "bool", "int", "rat"]
+                    self.unknown(name, kind, known, "type")
                 return enum
             case s.IntType(None, None):
                 return Int()
@@ -268,6 +304,21 @@ class ScopeBuilder(Typer):
             self.faults.add("G022", message, kind, help=hint)
             return None
         return found
+
+
+def show_work(work: int) -> str:
+    """An amount of work that is too much."""
+    shown = f"{work:,}" if work < 10**12 else "over 10^12"
+    return f"{shown} units of work, {WORK_MAX:,} are allowed"
+
+
+def _outside(kind: Type, value: Any, where: str) -> tuple[tuple[Type, Any], str]:
+    """The part of a value that leaves its range: the range and the part, and where in an array it is."""
+    if isinstance(kind, Array):
+        for i, item in enumerate(value):
+            if not contains(kind.item, item):
+                return _outside(kind.item, item, f"{where or ' at '}[{i}]")
+    return (kind, value), where
 
 
 def _reads(item: Item) -> set[str]:

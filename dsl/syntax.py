@@ -633,6 +633,16 @@ def count_nodes(code: Code) -> int:
     return sum(1 for _ in walk(code)) - 1
 
 
+def depth_of(node: Node) -> int:
+    """How many nodes stand on the longest path down."""
+    deepest, pending = 0, [(node, 1)]
+    while pending:
+        top, depth = pending.pop()
+        deepest = max(deepest, depth)
+        pending.extend((child, depth + 1) for child in children(top))
+    return deepest
+
+
 def fold_literals(node: Node) -> Node:
     """The same tree with `-` before a number, and `/` between integers, folded into one literal."""
     below = tuple(fold_literals(child) for child in children(node))

@@ -15,7 +15,7 @@ from dsl import syntax as s
 from dsl.errors import Diagnostic
 from dsl.literals import BITS_MAX, NumeralTooLong, read_numeral, scan_row
 from dsl.operators import Grouping
-from dsl.span import Span
+from dsl.span import NamedSpan, Span
 from dsl.tokens import Token
 
 Parts: TypeAlias = list[Any]
@@ -31,6 +31,20 @@ FOREIGN_WORDS = {
 def over(parts: Parts) -> Span:
     """The stretch from the first part to the last."""
     return parts[0].span.to(parts[-1].span)  # type: ignore[no-any-return]
+
+
+def over_named(parts: Parts, *names: Any) -> NamedSpan:
+    """The same stretch, which also knows where its names stand."""
+    span = over(parts)
+    return NamedSpan(
+        span.line,
+        span.column,
+        span.end_line,
+        span.end_column,
+        span.start,
+        span.end,
+        tuple(name.span for name in names),
+    )
 
 
 def is_token(part: Any, kind: str) -> bool:
@@ -104,13 +118,14 @@ class TermBuilder:
         return s.DistMap(nodes(parts), over(parts))
 
     def build_dist_for(self, parts: Parts) -> s.Dist:
-        return s.DistFor(str(parts[2]), parts[4], parts[6], parts[8], over(parts))
+        span = over_named(parts, parts[2])
+        return s.DistFor(str(parts[2]), parts[4], parts[6], parts[8], span)
 
     def build_dist_if(self, parts: Parts) -> s.Dist:
         return s.DistIf(parts[1], parts[3], parts[5], over(parts))
 
     def build_dist_let(self, parts: Parts) -> s.Dist:
-        return s.DistLet(str(parts[1]), parts[3], parts[5], over(parts))
+        return s.DistLet(str(parts[1]), parts[3], parts[5], over_named(parts, parts[1]))
 
     def build_dist_match(self, parts: Parts) -> s.Dist:
         arms, otherwise = self._arms(s.DistArm, parts[3:-1])
@@ -128,7 +143,7 @@ class TermBuilder:
         return s.If(parts[1], parts[3], parts[5], over(parts))
 
     def build_let(self, parts: Parts) -> s.Expr:
-        return s.Let(str(parts[1]), parts[3], parts[5], over(parts))
+        return s.Let(str(parts[1]), parts[3], parts[5], over_named(parts, parts[1]))
 
     def build_fold(self, parts: Parts) -> s.Expr:
         return self._refuse_expr("`fold`", parts)
@@ -181,7 +196,7 @@ class TermBuilder:
         return s.Member(str(parts[0]), str(parts[2]), over(parts))
 
     def build_call(self, parts: Parts) -> s.Expr:
-        return s.Call(str(parts[0]), nodes(parts), over(parts))
+        return s.Call(str(parts[0]), nodes(parts), over_named(parts, parts[0]))
 
     def build_conversion(self, parts: Parts) -> s.Expr:
         form = "`int(…)`" if parts[0] == "int" else f"`{parts[0]}[n](…)`"
@@ -189,7 +204,11 @@ class TermBuilder:
 
     def build_parenthesis(self, parts: Parts) -> s.Expr:
         # the span takes the parentheses in, so that a tree can be cut out of its source
-        return replace(parts[1], span=over(parts))  # type: ignore[no-any-return]
+        inner = parts[1].span
+        span = over(parts)
+        if isinstance(inner, NamedSpan):
+            span = replace(over_named(parts), names=inner.names)
+        return replace(parts[1], span=span)  # type: ignore[no-any-return]
 
     def build_literal_array(self, parts: Parts) -> s.Expr:
         token = parts[0]
@@ -231,7 +250,8 @@ class TermBuilder:
         return s.ArrayLit(nodes(parts), over(parts))
 
     def build_array_for(self, parts: Parts) -> s.Expr:
-        return s.ArrayFor(str(parts[2]), parts[4], parts[6], parts[8], over(parts))
+        span = over_named(parts, parts[2])
+        return s.ArrayFor(str(parts[2]), parts[4], parts[6], parts[8], span)
 
     def build_match(self, parts: Parts) -> s.Expr:
         arms, otherwise = self._arms(s.Arm, parts[3:-1])

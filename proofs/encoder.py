@@ -1,6 +1,6 @@
 """Encode expressions as SMT-LIB 2 terms, each with a second term for the ticks it takes.
 
-Meaning and ticks follow `dsl/interp.py`, node by node; where an expression has no value there, the term has an arbitrary one.
+Meaning and ticks follow `dsl/interp.py`, node by node; where an expression has no value, the term has an arbitrary one.
 """
 
 from __future__ import annotations

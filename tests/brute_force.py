@@ -473,7 +473,7 @@ class World:
         place = Names(self.names, dict(known))
         for item in self.lets:
             place.formulas[item.name] = lambda e=item.value: evaluate(e, place)[0]  # type: ignore[misc]
-        for name in self.domains:
+        for name in (i.name for i in self.state):
             if name in self.nexts:
                 place.formulas[name + "'"] = lambda n=name: self.domains[n].require(  # type: ignore[misc]
                     evaluate(self.nexts[n], place)[0]

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from dsl.machine import ActionTuple, Program, StateTuple
+from dsl.types import inhabits
 from proofs.kernel.certificate import Table
 from proofs.kernel.chapter import Chapter
 from proofs.kernel.theorem import CertificateError
@@ -101,9 +102,12 @@ def _listed(
     chapter: Chapter, layer: tuple[tuple[StateTuple, Fraction], ...]
 ) -> dict[StateTuple, Fraction]:
     values: dict[StateTuple, Fraction] = {}
+    kinds = [v.type for v in chapter.task.states]
     for state, value in layer:
         if state in values:
             raise CertificateError(f"state {state} is listed twice")
+        if len(state) != len(kinds) or not all(map(inhabits, kinds, state)):
+            raise CertificateError(f"{state} is no state of this world")
         if type(value) is not Fraction:
             raise CertificateError(f"the value at state {state} is no rational")
         if chapter.is_done(state):
