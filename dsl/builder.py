@@ -48,9 +48,7 @@ class Builder(TermBuilder):
     def build_enum(self, parts: Parts) -> s.Enum:
         names = [p for p in parts if is_token(p, "NAME")]
         self.members.update(names)
-        return s.Enum(
-            str(names[0]), tuple(str(n) for n in names[1:]), over_named(parts, *names)
-        )
+        return s.Enum(str(names[0]), tuple(str(n) for n in names[1:]), over_named(parts, *names))
 
     def build_const(self, parts: Parts) -> s.Const:
         self.members.add(parts[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, TypeVar
@@ -10,14 +9,16 @@ from typing import Any, TypeVar
 from dsl import syntax as s
 from dsl.codec import digest_node
 from dsl.errors import DslError
-from dsl.infer import UNKNOWN, Faults, Scope
+from dsl.infer import UNKNOWN, Faults, Scope, Signature
 from dsl.interp import EvaluationFault, Globals
+from dsl.limits import check_depth
 from dsl.machine import Program, Task, UtilityValues
-from dsl.scope import SCALAR_MAX, ScopeBuilder, names_read, order
+from dsl.scope import SCALAR_MAX, ScopeBuilder, names_read, order, show_work
 from dsl.types import Bool, Int, Rat, Type, Variable, cardinality
-from dsl.work import WORK_MAX
+from dsl.work import WORK_MAX, WorkMeter
 
 STATE_BITS_MAX = 4_096
+VARIABLES_MAX = 200
 STARTS_MAX = 100_000
 BETTER = ("dominates", "strictly", "worst")
 
@@ -32,14 +33,17 @@ def check_machine(machine: s.Machine) -> tuple[Task, Program]:
 
 def check_declarations(declarations: s.Declarations) -> Task:
     """Everything declared, checked; raises DslError with every fault."""
+    _require_shallow(declarations)
     faults = Faults()
     top = ScopeBuilder(Scope(), Globals(), faults)
     for item in declarations.items:
         if isinstance(item, s.Enum):
             top.declare_enum(item)
+    _hide_all(top, declarations.environment, "it is declared inside the environment")
     top.declare_items([i for i in declarations.items if not isinstance(i, s.Enum)])
-    checker = _EnvironmentChecker(top, declarations.environment)
     utility = _check_utility(top, declarations.utility)
+    top.scope.hidden.clear()
+    checker = _EnvironmentChecker(top, declarations.environment)
     task = checker.task(declarations, utility)
     if faults.found or task is None:
         raise DslError(tuple(faults.found))
@@ -51,22 +55,28 @@ def check_declarations(declarations: s.Declarations) -> Task:
 
 def check_code(task: Task, code: s.Code) -> Program:
     """Code that acts in a task, checked; raises DslError with every fault."""
+    _require_shallow(code)
     faults = Faults()
-    scope = _scope_of(task)
-    inner = ScopeBuilder(scope, task.shared, faults)
-    inner.calls = _calls(task)
+    inner = ScopeBuilder(_scope_of(task), task.shared, faults)
+    inner.calls, inner.nestings = _measures(task)
     observed = {v.name: v.type for v in task.observed}
-    _hide(inner, task, observed)
+    decided = {v.name for v in task.actions}
     for slot in code.slots:
-        if slot.name in observed or any(slot.name == a.name for a in task.actions):
-            faults.add("G007", f"{slot.name} is already the name of a variable", slot)
+        if slot.name in observed or slot.name in decided:
+            what = "an action" if slot.name in decided else "a state variable"
+            faults.add("G007", f"{slot.name} is already the name of {what}", slot, name=0)
+    why = "definitions of code read constants; hand it over as a parameter of a def"
+    _hide_all(inner, task.declarations.environment, why)
     inner.declare_items([slot for slot in code.slots if not isinstance(slot, s.Policy)])
+    inner.scope.hidden.clear()
     policies = [slot for slot in code.slots if isinstance(slot, s.Policy)]
+    main = [slot for slot in code.slots if slot.name == "main" and slot not in policies]
     if len(policies) != 1 or policies[0].name != "main":
-        faults.add("G004", "code needs exactly one policy", code)
-    elif any(slot.name == "main" for slot in code.slots if not isinstance(slot, s.Policy)):
-        faults.add("G007", "main is the name of the policy", code)
+        faults.add("G004", "code needs exactly one policy", code, name=0)
+    elif main:
+        faults.add("G007", "main is already the name of the policy", main[0], name=0)
     else:
+        _hide(inner, task, observed)
         _check_policy(inner, task, policies[0], observed)
     if faults.found:
         raise DslError(tuple(faults.found))
@@ -79,13 +89,28 @@ def check_expression(names: Globals, expr: s.Expr, local: dict[str, Type]) -> Ty
     builder = ScopeBuilder(_scope_of_globals(names), names, faults)
     kind = builder.infer(expr, local)
     if kind is not None and not faults.found:
-        builder.calls = {
-            n: builder.bounded_work(f.body, _parameters(f), n) for n, f in names.functions.items()
-        }
+        for name, function in names.functions.items():
+            work = builder.bounded_work(function.body, _parameters(function), name)
+            builder.calls[name], builder.nestings[name] = work, builder.nesting(function.body)
         builder.bounded_work(expr, local, "this expression")
     if faults.found or kind is None:
         raise DslError(tuple(faults.found))
     return kind
+
+
+def _require_shallow(tree: s.Declarations | s.Code) -> None:
+    """Raise DslError for a tree, from whatever source, that is too deep to be evaluated."""
+    faults = check_depth(tree)
+    if faults:
+        raise DslError(tuple(faults))
+
+
+def _hide_all(builder: ScopeBuilder, environment: s.Environment, why: str) -> None:
+    for item in environment.items:
+        if isinstance(item, s.Next):
+            builder.scope.hidden[item.name + "'"] = why
+        elif not isinstance(item, s.Observe | s.Reward | s.Done):
+            builder.scope.hidden[item.name] = why
 
 
 def _parameters(function: Any) -> dict[str, Type]:
@@ -97,9 +122,9 @@ def _scope_of(task: Task) -> Scope:
 
 
 def _scope_of_globals(names: Globals) -> Scope:
-    from dsl.infer import Signature
-
     scope = Scope(enums=dict(names.enums), types=dict(names.types), constants=set(names.types))
+    for name in names.types:
+        scope.words[name] = "a table" if name in names.tables else "a const"
     for enum in names.enums.values():
         for member in enum.members:
             scope.members.setdefault(member, []).append(enum)
@@ -108,15 +133,14 @@ def _scope_of_globals(names: Globals) -> Scope:
     return scope
 
 
-def _calls(task: Task) -> dict[str, int]:
-    """The work of the bodies of the functions that code may call."""
-    from dsl.work import WorkMeter
-
+def _measures(task: Task) -> tuple[dict[str, int], dict[str, int]]:
+    """The work of the bodies of the functions that code may call, and how deep they nest."""
     builder = ScopeBuilder(_scope_of(task), task.shared, Faults())
     meter = WorkMeter(builder, builder.calls)
     for function in task.shared.functions.values():
         builder.calls[function.name] = meter.work(function.body, _parameters(function))
-    return builder.calls
+        builder.nestings[function.name] = builder.nesting(function.body)
+    return builder.calls, builder.nestings
 
 
 # --- environment ---------------------------------------------------------------------------------
@@ -127,9 +151,12 @@ class _EnvironmentChecker:
         self.top, self.environment = top, environment
         self.faults = top.faults
         self.inner = ScopeBuilder.extending(top)
+        self.draws: list[s.Chance] = []
+        _hide_all(self.inner, environment, "definitions read constants and their own parameters")
         self.inner.declare_items(
             [i for i in environment.items if isinstance(i, (s.Const, s.Table, s.Def))]
         )
+        self.inner.scope.hidden.clear()
 
     def of(self, kind: type[_N]) -> list[_N]:
         return [i for i in self.environment.items if isinstance(i, kind)]
@@ -137,15 +164,19 @@ class _EnvironmentChecker:
     def one(self, kind: type[_N], word: str, *, needed: bool) -> _N | None:
         found = self.of(kind)
         for extra in found[1:]:
-            self.faults.add("G004", f"{word} is given twice", extra)
+            self.faults.add("G004", f"{word} is given twice", extra, name=0)
         if needed and not found:
-            self.faults.add("G004", f"the environment has no {word}", self.environment)
+            self.missing(word, f"{word} = …")
         return found[0] if found else None
+
+    def missing(self, word: str, example: str) -> None:
+        message = f"the environment has no {word}"
+        self.faults.add("G004", message, self.environment, name=0, help=f"add `{example}`")
 
     def task(self, declarations: s.Declarations, utility: UtilityValues | None) -> Task | None:
         inner = self.inner
         constants = inner.names()
-        states = self._variables(self.of(s.State), "a state")
+        states = self._variables(self.of(s.State), "a state variable")
         starts = self._starts(states)
         done = self.one(s.Done, "done", needed=False)
         scope = inner.scope
@@ -171,14 +202,14 @@ class _EnvironmentChecker:
         if reward is not None:
             inner.expect(reward.value, Rat(), {}, "reward")
         observed = self._observed(states)
-        if not states:
-            self.faults.add("G004", "the environment has no state", self.environment)
-        if not actions:
-            self.faults.add("G004", "the environment has no action", self.environment)
+        if not self.of(s.State):
+            self.missing("state", "state x: T = …")
+        if not self.of(s.Action):
+            self.missing("action", "action a: T")
         self._limits(states)
         if self.faults.found or reward is None or utility is None:
             return None
-        self._work(plan, reward, done)
+        self._work(starts, plan, reward, done)
         if self.faults.found:
             return None
         return Task(
@@ -199,12 +230,12 @@ class _EnvironmentChecker:
 
     def _variables(self, items: list[Any], what: str) -> tuple[Variable, ...]:
         found: list[Variable] = []
+        _hide_all(self.inner, self.environment, "the ends of a range are constant")
         for item in items:
             kind = self.inner.resolve_finite(item.type, what)
-            if any(v.name == item.name for v in found):
-                self.faults.add("G007", f"{item.name} is declared twice", item)
-            elif self.inner.take(item.name, item):
+            if self.inner.take(item.name, item, what):
                 found.append(Variable(item.name, UNKNOWN if kind is None else kind))
+        self.inner.scope.hidden.clear()
         return tuple(found)
 
     def _add(self, variables: tuple[Variable, ...]) -> None:
@@ -216,8 +247,10 @@ class _EnvironmentChecker:
         above: dict[str, Type] = {}
         kinds = {v.name: v.type for v in states}
         hidden = self.inner.scope.hidden
-        for item in self.of(s.State):
-            hidden[item.name] = "a start reads the state variables above it"
+        environment = self.environment
+        _hide_all(
+            self.inner, environment, "a start reads constants and the state variables above it"
+        )
         for item in self.of(s.State):
             kind = kinds.get(item.name)
             if kind is None or item.name in above:
@@ -236,10 +269,9 @@ class _EnvironmentChecker:
         found: list[Variable] = []
         for item in self.of(s.Chance):
             kind = self.inner.resolve(item.type)
-            if any(v.name == item.name for v in found):
-                self.faults.add("G007", f"{item.name} is declared twice", item)
-            elif self.inner.take(item.name, item):
+            if self.inner.take(item.name, item, "a chance variable"):
                 found.append(Variable(item.name, UNKNOWN if kind is None else kind))
+                self.draws.append(item)
         return tuple(found)
 
     def _plan(self, states: tuple[Variable, ...]) -> tuple[s.Define | s.Chance | s.Next, ...]:
@@ -247,20 +279,18 @@ class _EnvironmentChecker:
         inner, kinds = self.inner, {v.name: v.type for v in states}
         items: dict[str, s.Define | s.Chance | s.Next] = {}
         for let in self.of(s.Define):
-            if let.name in items:
-                self.faults.add("G007", f"{let.name} is declared twice", let)
-            elif inner.take(let.name, let):
+            if inner.take(let.name, let, "a let"):
                 items[let.name] = let
         for nxt in self.of(s.Next):
             if nxt.name not in kinds:
-                inner.unknown(nxt.name, nxt, list(kinds))
+                inner.unknown(nxt.name, nxt, kinds, "state variable", index=0)
             elif nxt.name + "'" in items:
-                self.faults.add("G004", f"{nxt.name}' is given twice", nxt)
+                self.faults.add("G004", f"{nxt.name}' is given twice", nxt, name=0)
             else:
                 items[nxt.name + "'"] = nxt
         for name in kinds:
             items.setdefault(name + "'", s.Next(name, s.Name(name)))
-        draws = self.of(s.Chance)
+        draws = self.draws
         known = items.keys() | {draw.name for draw in draws}
         reads = {
             key: names_read(item.dist if isinstance(item, s.Chance) else item.value) & known
@@ -288,11 +318,15 @@ class _EnvironmentChecker:
                 pending.extend(reads[name])
             primed = sorted(n for n in seen if n.endswith("'"))
             if primed:
-                message = f"{primed[0]} cannot be read here: chance is drawn before the next state is known"
-                self.faults.add("G011", message, draw)
+                direct = [n for n in s.walk(draw.dist) if isinstance(n, s.Primed)]
+                name = direct[0].name + "'" if direct else primed[0]
+                why = "chance is drawn before the next state is known"
+                message = f"{name} cannot be read here: {why}"
+                self.faults.add("G011", message, direct[0] if direct else draw, name=0)
 
     def _circle(self, item: s.Node, path: list[str]) -> None:
-        self.faults.add("G020", f"a circle of definitions: {' -> '.join(path)}", item)
+        self.faults.add("G020", f"a circle of definitions: {' -> '.join(path)}", item, name=0)
+        self.inner.scope.faulty.update(path)
 
     def _check_item(self, item: s.Define | s.Chance | s.Next, kinds: dict[str, Type]) -> None:
         inner = self.inner
@@ -313,17 +347,21 @@ class _EnvironmentChecker:
         if not listed:
             return states
         for extra in listed[1:]:
-            self.faults.add("G004", "observe is given twice", extra)
+            self.faults.add("G004", "observe is given twice", extra, name=len(extra.names))
         names = listed[0].names
         known = {v.name: v for v in states}
-        for name, count in Counter(names).items():
+        for i, name in enumerate(names):
             if name not in known:
-                self.inner.unknown(name, listed[0], list(known))
-            elif count > 1:
-                self.faults.add("G007", f"{name} is observed twice", listed[0])
+                self.inner.unknown(name, listed[0], known, "state variable", index=i)
+            elif name in names[:i]:
+                self.faults.add("G007", f"{name} is observed twice", listed[0], name=i)
         return tuple(known[n] for n in dict.fromkeys(names) if n in known)
 
     def _limits(self, states: tuple[Variable, ...]) -> None:
+        for items, what in ((self.of(s.State), "state"), (self.draws, "chance")):
+            if len(items) > VARIABLES_MAX:
+                message = f"more than {VARIABLES_MAX} {what} variables"
+                self.faults.add("G003", message, items[VARIABLES_MAX], name=0)
         total = 1
         for v in states:
             count = cardinality(v.type)
@@ -331,11 +369,18 @@ class _EnvironmentChecker:
                 return
             total *= min(count, 1 << (STATE_BITS_MAX + 1))
         if total.bit_length() - 1 > STATE_BITS_MAX:
-            self.faults.add("G003", f"more than {STATE_BITS_MAX} bits of state", self.environment)
+            message = f"more than {STATE_BITS_MAX:,} bits of state"
+            self.faults.add("G003", message, self.environment, name=0)
 
     def _work(
-        self, plan: tuple[s.Define | s.Chance | s.Next, ...], reward: s.Reward, done: s.Done | None
+        self,
+        starts: tuple[s.Expr | s.Dist, ...],
+        plan: tuple[s.Define | s.Chance | s.Next, ...],
+        reward: s.Reward,
+        done: s.Done | None,
     ) -> None:
+        for start in starts:
+            self.inner.bounded_work(start, {}, "this start")
         parts: list[s.Expr | s.Dist] = [
             item.dist if isinstance(item, s.Chance) else item.value for item in plan
         ]
@@ -344,8 +389,8 @@ class _EnvironmentChecker:
             parts.append(done.value)
         total = sum(self.inner.bounded_work(part, {}, "this") for part in parts)
         if total > WORK_MAX and not self.faults.found:
-            message = f"a step may take {total} units of work, {WORK_MAX:,} are allowed"
-            self.faults.add("G018", message, self.environment)
+            message = f"a step may take {show_work(total)}"
+            self.faults.add("G018", message, self.environment, name=0)
 
 
 def _draws_late(
@@ -369,19 +414,25 @@ def _draws_late(
 def _check_utility(top: ScopeBuilder, utility: s.Utility) -> UtilityValues | None:
     faults = top.faults
     found: dict[str, Any] = {}
+    unknown = False
     for setting in utility.settings:
         if setting.key not in _SETTINGS:
-            top.unknown(setting.key, setting, [*_SETTINGS])
+            top.unknown(setting.key, setting, _SETTINGS, "setting", index=0)
+            unknown = True
         elif setting.key in found:
-            faults.add("G004", f"{setting.key} is given twice", setting)
+            faults.add("G004", f"{setting.key} is given twice", setting, name=0)
         else:
             found[setting.key] = _setting(top, setting)
-    if any(value is None for value in found.values()):
+    if "discount" in found and "horizon" in found:
+        message = "a utility has either a discount or a horizon, not both"
+        last = [t for t in utility.settings if t.key in ("discount", "horizon")][-1]
+        faults.add("G025", message, last, name=0)
         return None
-    if ("discount" in found) == ("horizon" in found):
-        faults.add(
-            "G025", "a utility has either a discount or a horizon", utility, help="discount 99/100"
-        )
+    if "discount" not in found and "horizon" not in found and not unknown:
+        message = "a utility has a discount or a horizon"
+        faults.add("G025", message, utility, name=0, help="discount 99/100")
+        return None
+    if unknown or any(value is None for value in found.values()):
         return None
     return UtilityValues(
         discount=found.get("discount", Fraction(1)),
@@ -397,7 +448,7 @@ def _setting(top: ScopeBuilder, setting: s.Setting) -> Any:
     if key == "better":
         if isinstance(value, s.Name) and value.name in BETTER:
             return value.name
-        top.faults.add("G025", f"better is one of {', '.join(BETTER)}", setting)
+        top.faults.add("G025", f"better is one of {', '.join(BETTER)}", setting.value)
         return None
     wanted, within, words = _SETTINGS[key]
     if not top.constant(value, wanted, key):
@@ -406,7 +457,7 @@ def _setting(top: ScopeBuilder, setting: s.Setting) -> Any:
     if number is None:
         return None
     if not within(number):
-        top.faults.add("G025", f"{key} must be {words}, found {number}", setting)
+        top.faults.add("G025", f"{key} must be {words}, found {number}", setting.value)
         return None
     return number if key == "horizon" else Fraction(number)
 
@@ -435,10 +486,10 @@ def _check_starts(task: Task, faults: Faults) -> None:
             for i, _ in enumerate(task._draw_starts(0, {}, Fraction(1))):
                 if i > STARTS_MAX:
                     message = f"more than {STARTS_MAX:,} possible starts"
-                    faults.add("G003", message, task.declarations.environment)
+                    faults.add("G003", message, task.declarations.environment, name=0)
                     return
     except EvaluationFault as fault:
-        faults.add(fault.code, str(fault), fault.node)
+        faults.add(fault.code, fault.message, fault.node, note=fault.met)
 
 
 def _hide(inner: ScopeBuilder, task: Task, observed: dict[str, Type]) -> None:
@@ -464,28 +515,32 @@ def _check_policy(
     faults = inner.faults
     actions = {v.name: v.type for v in task.actions}
     inner.scope.types.update(observed)
+    inner.scope.words.update(dict.fromkeys(observed, "a state variable"))
+    inner.scope.words.update(dict.fromkeys(actions, "an action"))
+
     local: dict[str, Type] = {}
+    misspelt: set[str | None] = set()
     assigned: set[str] = set()
     work = 0
     for statement in policy.body:
         name, value = statement.name, statement.value
         if isinstance(statement, s.Define):
             inner.declare(name, local, statement)
-            if name in actions:
-                faults.add("G007", f"{name} is already the name of an action", statement)
             kind = inner.infer(value, local)
-        else:
+        elif name in actions:
             kind = _check_assignment(inner, statement, actions, assigned, local)
+        else:
+            inner.infer(value, local)
+            misspelt.add(_refuse_assignment(inner, statement, actions, local))
+            continue
         if not faults.found:
             work += inner.bounded_work(value, local, "this")
         local[name] = UNKNOWN if kind is None else kind
     for name in actions:
-        if name not in assigned:
-            faults.add("G023", f"the policy never assigns {name}", policy)
+        if name not in assigned and name not in misspelt:
+            faults.add("G023", f"the policy never assigns {name}", policy, name=0)
     if work > WORK_MAX and not faults.found:
-        faults.add(
-            "G018", f"the policy may take {work} units of work, {WORK_MAX:,} are allowed", policy
-        )
+        faults.add("G018", f"the policy may take {show_work(work)}", policy, name=0)
 
 
 def _check_assignment(
@@ -496,14 +551,25 @@ def _check_assignment(
     local: dict[str, Type],
 ) -> Type | None:
     name = statement.name
-    if name not in actions:
-        inner.unknown(name, statement, list(actions))
-        return None
     if name in assigned:
-        inner.faults.add("G023", f"{name} is assigned twice", statement)
+        inner.faults.add("G023", f"{name} is assigned twice", statement, name=0)
     assigned.add(name)
     inner.expect(statement.value, actions[name], local, name)
     return actions[name]
+
+
+def _refuse_assignment(
+    inner: ScopeBuilder, statement: s.Assign, actions: dict[str, Type], local: dict[str, Type]
+) -> str | None:
+    """Report an assignment to what is no action; returns the action that was probably meant."""
+    name = statement.name
+    what = "a local value" if name in local else inner.scope.declared(name)
+    if what is None:
+        inner.scope.faulty.add(name)
+        return inner.unknown(name, statement, actions, "action", index=0)
+    message = f"{name} is {what}; a policy assigns actions"
+    inner.faults.add("G023", message, statement, name=0)
+    return None
 
 
 __all__ = ["Int", "check_code", "check_declarations", "check_expression", "check_machine"]

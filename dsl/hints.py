@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dsl.errors import Diagnostic
 from dsl.span import Span
@@ -59,6 +59,8 @@ HABITS: tuple[tuple[str, str], ...] = (
 )
 """What people bring along from other languages, longest first where one begins another."""
 
+_CURLY = ("\u2019", "\u2032")
+_LOOPS = ("while", "loop", "repeat")
 _UPDATE = re.compile(r"\([ \t]*[A-Za-z_][A-Za-z0-9_]*'[ \t]*=(?!=)")
 _EXPRESSION = frozenset(
     "LPAR LSQB ROW NUMERAL DECIMAL HEX TRUE FALSE NAME PRIMED IF LET FOLD FORALL EXISTS MATCH MINUS TILDE NOT INT "
@@ -159,6 +161,14 @@ def describe(accepts: frozenset[str], spelling: dict[str, str]) -> str:
 
 def _foreign_spelling(found: Found, text: str) -> Diagnostic | None:
     at = found.span.start
+    end = found.span.end
+    if found.kind == "NAME" and text.startswith(_CURLY, end):
+        span = Span(
+            found.span.line, found.span.end_column, found.span.line, found.span.end_column + 1
+        )
+        message = f"`{text[end]}` is not part of the language"
+        hint = f"the next value of `{found.text}` is `{found.text}'`, with a straight quote"
+        return Diagnostic("G002", message, replace(span, start=end, end=end + 1), help=hint)
     for spelling, hint in HABITS:
         for start in range(at, at - len(spelling), -1):
             if start < 0 or not text.startswith(spelling, start):
@@ -183,6 +193,7 @@ def _foreign_form(
     after = "OPERATOR" in accepts
     message: str | None = None
     hint = ""
+    span = found.span
     if _UPDATE.match(text, found.span.start) or _UPDATE.match(text, before.span.start - 1):
         message, hint = "an update in parentheses", "a next value is an item of its own: `x' = e`"
     elif found.text == "==" and "ASSIGN" in accepts:
@@ -192,24 +203,37 @@ def _foreign_form(
     elif found.kind in ("COLON", "LBRACE") and "THEN" in accepts:
         message = f"`{found.text}` after a test"
         hint = "a choice is written `if c then a else b`"
+    elif found.kind in ("LSQB", "ROW") and "CHANCE" in accepts:
+        message = "a command in brackets"
+        hint = (
+            "a next value is `x' = e` for all states, a draw `chance c: T = { value: weight, … }`"
+        )
     elif before.text == "return":
         message, hint = "`return` is not part of the language", "the value stands after `=`"
+        span = before.span
     elif found.text in ("elif", "elsif", "elseif"):
         message, hint = f"`{found.text}` is not part of the language", "write `else if`"
     elif found.kind == "IF" and after and found.span.line == before.span.end_line:
         message, hint = "`if` after a value", "a choice is written `if c then a else b`"
     elif found.kind == "COLON" and after and "DOTS" not in accepts:
         message, hint = "`:` after a value", "a distribution is written `{ value: weight, … }`"
-    elif found.text in ("while", "loop"):
-        message = f"`{found.text}` is not part of the language"
-        hint = "arrays are built with `[for i in a..b: e]`"
+    elif before.text in _LOOPS and found.span.line == before.span.line:
+        message = f"`{before.text}` is not part of the language"
+        hint = "there are no loops; arrays are built with `[for i in a..b: e]`"
+        span = before.span
     if message is None:
         return None
-    return Diagnostic("G002", message, found.span, help=hint)
+    return Diagnostic("G002", message, span, help=hint)
 
 
 def _advice(found: Found, accepts: frozenset[str], text: str, before: Found) -> str | None:
     following = text[found.span.end :].lstrip()[:2]
+    if "MACHINE" in accepts:
+        return "a file begins with `machine NAME`"
+    if found.kind == "LBRACE" and "LPAR" in accepts and "MATCH" in accepts:
+        return "a distribution stands only after `chance … =` and `state … =`"
+    if found.kind in ("COMMA", "RBRACE") and "COLON" in accepts and "OPERATOR" in accepts:
+        return "an entry is written `value: weight`"
     if found.kind == "NOT" or (found.kind in ("IF", "LET", "FOLD", "FORALL", "EXISTS")):
         if "LPAR" in accepts and "MATCH" in accepts:
             return f"inside an operand it stands in parentheses: `({found.text} …)`"

@@ -89,6 +89,9 @@ class ScopeBuilder(Typer):
                 self.faults.add("G007", message, enum, name=i + 1)
             else:
                 free[member] = None
+        if not free:
+            self.scope.faulty.add(enum.name)
+            return
         kind = Enum(enum.name, tuple(free))
         self.scope.enums[enum.name] = kind
         for i, member in enumerate(kind.members):
@@ -140,9 +143,9 @@ class ScopeBuilder(Typer):
             self.scope.faulty.add(item.name)
             return
         if not contains(kind, value):
-            outside, where = _outside(kind, value, "")
-            message = f"{item.name} leaves its range {show_range(outside[0])}"
-            note = f"the value{where} is {outside[1]}"
+            left, part, where = _outside(kind, value, "")
+            message = f"{item.name} leaves its range {show_range(left)}"
+            note = f"the value{where} is {part}"
             self.faults.add("G012", message, item.value, note=note)
             self.scope.faulty.add(item.name)
             return
@@ -185,7 +188,7 @@ class ScopeBuilder(Typer):
 
     def bounded_work(self, node: s.Expr | s.Dist, local: LocalTypes, what: str) -> int:
         """The work of a node; reports where it is over the bound, or where calls nest too deeply to be evaluated."""
-        nesting = self.nesting(node)
+        nesting = self.nesting(node) if self.nestings else 0
         if nesting > NESTING_MAX:
             message = f"{what} nests {nesting} deep with the functions it calls"
             hint = f"{NESTING_MAX} are allowed"
@@ -312,13 +315,13 @@ def show_work(work: int) -> str:
     return f"{shown} units of work, {WORK_MAX:,} are allowed"
 
 
-def _outside(kind: Type, value: Any, where: str) -> tuple[tuple[Type, Any], str]:
-    """The part of a value that leaves its range: the range and the part, and where in an array it is."""
+def _outside(kind: Type, value: Any, where: str) -> tuple[Type, Any, str]:
+    """The range that a value leaves, the part that leaves it, and where in an array that is."""
     if isinstance(kind, Array):
         for i, item in enumerate(value):
             if not contains(kind.item, item):
                 return _outside(kind.item, item, f"{where or ' at '}[{i}]")
-    return (kind, value), where
+    return kind, value, where
 
 
 def _reads(item: Item) -> set[str]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from dsl import syntax as s
 from dsl.check import check_machine
 from dsl.errors import Diagnostic, DslError
-from dsl.machine import Program, Task
+from dsl.machine import Program
 from godel.gate import describe_gap
-from proofs.kernel.totality import Broken, Gap, find_gaps_in_code, find_gaps_in_declarations
+from proofs.kernel.chapter import Chapter, NotTotal
+from proofs.kernel.totality import Broken, Gap
 from proofs.totality_smt import find_broken, obligations
 
 TOTALITY_RLIMIT = 50_000_000
@@ -17,9 +18,9 @@ TOTALITY_RLIMIT = 50_000_000
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A machine in order: its task, its program, and the obligations that were proved, in words."""
+    """A machine in order: the kernel's chapter of it, its program, and the obligations proved, in words."""
 
-    task: Task
+    chapter: Chapter
     program: Program
     obligations: tuple[str, ...]
 
@@ -27,7 +28,12 @@ class Checked:
 def check_totality(machine: s.Machine, *, rlimit: int = TOTALITY_RLIMIT) -> Checked:
     """Check everything about a machine. Raises DslError with every fault, those of totality with a state that shows them."""
     task, program = check_machine(machine)
-    kernel = [*find_gaps_in_declarations(task), *find_gaps_in_code(program)]
+    kernel: list[Gap] = []
+    try:
+        chapter = Chapter(machine.declarations)
+        program = chapter.program(machine.agent)
+    except NotTotal as error:
+        kernel = error.gaps
     solver: list[Gap] = []
     for part in (None, program):
         broken, unproved, _ = find_broken(task, part, rlimit=rlimit)
@@ -36,7 +42,7 @@ def check_totality(machine: s.Machine, *, rlimit: int = TOTALITY_RLIMIT) -> Chec
     if found:
         raise DslError(tuple(found))
     proved = [o.what for part in (None, program) for o in obligations(task, part)]
-    return Checked(task, program, tuple(proved))
+    return Checked(chapter, program, tuple(proved))
 
 
 def _merge(kernel: list[Gap], solver: list[Gap]) -> list[Diagnostic]:

@@ -52,10 +52,13 @@ class Session:
     _running: dict[str, tuple[str, Iterator[Candidate]]] = field(default_factory=dict)
 
     @classmethod
-    def resume(cls, store: Store, *, rlimit: int, threads: int) -> Session:
-        """Open the chapter that a ledger is in."""
+    def resume(
+        cls, store: Store, *, rlimit: int, threads: int, chapter: Chapter | None = None
+    ) -> Session:
+        """Open the chapter that a ledger is in; `chapter` saves making it, where it is that one."""
         history = read_history(store.entries(), store.blob)
-        chapter = Chapter(history.load_declarations())
+        if chapter is None or chapter.digest != history.declarations:
+            chapter = Chapter(history.load_declarations())
         return cls(store, history, Gate(chapter, rlimit, threads))
 
     @property
@@ -276,9 +279,11 @@ def begin(
     source: str,
     seed: int,
     kind: Kind,
+    chapter: Chapter | None = None,
 ) -> Entry:
-    """Write the first entry of a chapter."""
-    chapter = Chapter(machine.declarations)
+    """Write the first entry of a chapter; `chapter` saves making the kernel's, where it is this machine's."""
+    if chapter is None or chapter.digest != digest_node(machine.declarations):
+        chapter = Chapter(machine.declarations)
     program = chapter.program(machine.agent)
     data, text = encode_search(search), source.encode()
     body: dict[str, Json] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -212,4 +213,18 @@ def describe_gap(gap: Gap) -> Diagnostic:
         where = ", ".join(f"{name} = {show_value(kind, value)}" for name, kind, value in gap.point)
         parts = [f"at {where}" if where else "", gap.met]
         notes = (" ".join(part for part in parts if part),) if any(parts) else ()
-    return Diagnostic(gap.code, gap.message, gap.node.span, notes)
+    return Diagnostic(gap.code, gap.message, gap.node.span, notes, _advice(gap))
+
+
+def _advice(gap: Gap) -> str | None:
+    """How the fault is usually mended."""
+    ends = re.search(r"(?:range|outside) (\S+)\.\.(\S+)$", gap.message)
+    match gap.code:
+        case "G012" | "G014" if ends:
+            return f"clamp(…, {ends[1]}, {ends[2]})"
+        case "G013":
+            return "guard it: if … != 0 then … else …"
+        case "G015":
+            return "add the arm that is missing, or else: …"
+        case _:
+            return None

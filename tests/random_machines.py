@@ -176,8 +176,10 @@ class Maker:
     def leaf(self, kind: Kind) -> str:
         """A name or a literal."""
         known = [name for name, found in self.names.items() if _fits(found, kind)]
-        if known and self.rng.random() < 0.7:
-            return self.rng.choice(known)
+        if known and self.rng.random() < 0.8:
+            # constants are in capitals; what varies is more telling
+            varying = [name for name in known if not name.isupper()]
+            return self.rng.choice(varying if varying and self.rng.random() < 0.8 else known)
         return self.literal(kind)
 
     def literal(self, kind: Kind) -> str:
@@ -509,7 +511,7 @@ class _World:
         if len(self.enums) == 1:
             self.enums = (Choice(colour.name, colour.members),)
         self.maker = Maker(rng, self.enums, {})
-        self.states = self._variables("xyz", [1, 1, 2, 2, 3], rng.choice([6, 12, 12, 24, STATES_MAX]))
+        self.states = self._variables("xyz", [1, 2, 2, 3, 3], rng.choice([12, 24, 40, STATES_MAX]))
         self.actions = self._variables("ab", [1, 1, 2], rng.choice([3, 4, 6]), arrays=False)
         names = list(self.states)
         self.observed = {n: self.states[n] for n in names}
@@ -527,7 +529,7 @@ class _World:
         for name in letters[: rng.choice(counts)]:
             low = rng.choice([0, 0, 1, -2, -1])
             kinds: list[Kind] = [Truth(), *self.enums]
-            kinds += [Range(low, low + n) for n in (1, 2, 3, 5, 9)]
+            kinds += [Range(low, low + n) for n in (1, 2, 3, 5, 9, 14)]
             if arrays and rng.random() < 0.15:
                 kinds = [Row(2, None, Truth()), Row(len(self.enums[0].members), self.enums[0], Range(0, 1))]
             kinds = [k for k in kinds if count_values(k) <= limit]
@@ -604,10 +606,10 @@ class _World:
             lines.append(("state", f"state {name}: {show_kind(kind)} = {start}"))
             above = above.over({name: kind})
         if rng.random() < 0.5:
-            lines.append(("", f"done = {above.make(Truth(), 2)}"))
+            lines.append(("", f"done = {self._end(above)}"))
         now = above.over(self.actions)
         lines += [("", f"action {n}: {show_kind(k)}") for n, k in self.actions.items()]
-        for i in range(rng.choice([0, 1, 1, 1, 2])):
+        for i in range(rng.choice([0, 1, 1, 2])):
             if rng.random() < 0.3:
                 now = self._let(f"early{i}", now, lines)
             kind = self._chance_kind()
@@ -619,13 +621,41 @@ class _World:
         for name in late:
             if name.endswith("'"):
                 kind = self.states[name[:-1]]
-                lines.append(("", f"{name} = {now.make(kind, 3)}"))
+                moved = self._moved(name[:-1], kind, now) if rng.random() < 0.7 else ""
+                lines.append(("", f"{name} = {moved or now.make(kind, 3)}"))
                 now = now.over({name: kind})
             else:
                 now = self._let(name, now, lines)
         lines.append(("", f"reward = {self._reward(now)}"))
         body = "".join(f"  {line}\n" for line in self._shuffled(lines))
         return f"environment {{\n{self.observe_line}{body}}}\n"
+
+    def _end(self, above: Maker) -> str:
+        rng = self.rng
+        name, kind = rng.choice(list(self.states.items()))
+        if isinstance(kind, Row) or rng.random() < 0.15:
+            return above.make(Truth(), 2)
+        other = rng.choice(["", "", f" and {above.make(Truth(), 1)}"])
+        return f"{name} == {above.literal(kind)}{other}"
+
+    def _moved(self, name: str, kind: Kind, now: Maker) -> str:
+        """A next value that starts from the present one, so that many states are reached."""
+        rng, depth = self.rng, self.rng.randint(0, 2)
+        step = now.make(Whole(), depth)
+        tests = [n for n, k in now.names.items() if isinstance(k, Truth) and n != name]
+        truth = rng.choice(tests) if tests and rng.random() < 0.7 else now.make(Truth(), depth)
+        step = rng.choice([step, step, f"(if {truth} then 1 else -1)"])
+        match kind:
+            case Truth():
+                return f"{name} {rng.choice(['==', '!='])} {truth}"
+            case Range(low, high) if rng.random() < 0.5:
+                return f"clamp({name} + {step}, {low}, {high})"
+            case Range(low, high):
+                return f"({name} - ({low}) + {step}) mod {high - low + 1} + ({low})"
+            case Choice(enum, members):
+                return f"{enum}((ord({name}) + {step}) mod {len(members)})"
+            case _:
+                return ""
 
     def _chance_kind(self) -> Kind:
         low = self.rng.randint(-1, 1)
@@ -998,9 +1028,9 @@ def _remove_read_slot(world: _World, agent: Agent) -> _Made:
 
 
 _FORMS: Mapping[str, tuple[int, Callable[[_World, Agent], _Made]]] = {
-    "new expression": (20, _new_expression),
+    "new expression": (24, _new_expression),
     "new literals": (16, _new_literals),
-    "guard": (16, _guard),
+    "guard": (11, _guard),
     "new entries": (16, _new_entries),
     "new param": (6, _new_slot_value("param")),
     "new def": (6, _new_slot_value("def")),
@@ -1026,7 +1056,10 @@ def random_edits(rng: Random, old: s.Code, new: s.Code, spoil: str) -> tuple[Edi
     """Edits that lead from one code to the other, small or coarse, spoilt as `spoil` says."""
     if spoil == "empty":
         return ()
-    fine = derive_edits(old, new)
+    fine = list(derive_edits(old, new))
+    # two slots of one name are one slot to `derive_edits`
+    twice = [x for i, x in enumerate(new.slots) if x.name in {y.name for y in new.slots[i + 1 :]}]
+    fine += [AddSlot(slot) for slot in twice]
     whole = {slot.name for slot in old.slots if rng.random() < 0.25}
     edits = list(dict.fromkeys(_coarse(old, new, e, whole) for e in fine))
     if spoil == "same" or not edits:

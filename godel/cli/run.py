@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from dsl.syntax import Code, Machine
     from godel.evolve import Session
     from godel.ledger import Entry
-    from godel.store import Store
 
 RLIMIT = 50_000_000
 OUTCOMES = {"accepted": 0, "refused": 10, "undecided": 20, "invalid": 3}
@@ -284,8 +285,7 @@ def evolve(
     from godel.evolve import Limits
 
     source, machine = load_machine(file)
-    with _open(context, file, source, machine, seed) as store:
-        session = _resume(store, rlimit, jobs)
+    with _open(context, file, source, machine, seed=seed, rlimit=rlimit, jobs=jobs) as session:
         _require_known(session, machine, file)
         if not as_json:
             say(_headline(session))
@@ -307,8 +307,7 @@ def propose(context: Context, file: str, patch: str, rlimit: int, jobs: int, as_
     The verdict is the exit code: 0 accepted, 10 refused, 20 undecided, 3 invalid.
     """
     source, machine = load_machine(file)
-    with _open(context, file, source, machine, 0) as store:
-        session = _resume(store, rlimit, jobs)
+    with _open(context, file, source, machine, seed=0, rlimit=rlimit, jobs=jobs) as session:
         _require_known(session, machine, file)
         entry = session.propose(_edits(patch, session.head_code), patch)
         if as_json:
@@ -336,9 +335,17 @@ def revision(context: Context, file: str, as_json: bool) -> None:
     path = context.store_path(machine.declarations.name)
     if not path.exists():
         raise usage(f"{path} does not exist yet", f"godel evolve {file} makes it")
-    _in_order(file, source, lambda: check_totality(machine))
+    checked = _in_order(file, source, lambda: check_totality(machine))
     with Store.open(path) as store:
-        entry = begin(store, machine, default_search(), source=source, seed=0, kind=Kind.REVISION)
+        entry = begin(
+            store,
+            machine,
+            default_search(),
+            source=source,
+            seed=0,
+            kind=Kind.REVISION,
+            chapter=checked.chapter,
+        )
     if as_json:
         print_json("revision", entry_json(entry))
     else:
@@ -354,27 +361,42 @@ def _in_order(file: str, source: str, work: Any) -> Any:
         raise FileFault(file, source, error) from None
 
 
-def _open(context: Context, file: str, source: str, machine: Machine, seed: int) -> Store:
-    """The machine's ledger, begun where there is none."""
+@contextmanager
+def _open(
+    context: Context,
+    file: str,
+    source: str,
+    machine: Machine,
+    *,
+    seed: int,
+    rlimit: int,
+    jobs: int,
+) -> Iterator[Session]:
+    """The machine's ledger, begun where there is none, with the gate of its chapter."""
     from godel.checking import check_totality
     from godel.default_search import default_search
-    from godel.evolve import begin
+    from godel.evolve import Session, begin
     from godel.ledger import Kind
     from godel.store import Store
 
     path = context.store_path(machine.declarations.name)
-    if path.exists():
-        return Store.open(path)
-    _in_order(file, source, lambda: check_totality(machine))
-    store = Store.open(path, create=True)
-    begin(store, machine, default_search(), source=source, seed=seed, kind=Kind.GENESIS)
-    return store
-
-
-def _resume(store: Store, rlimit: int, jobs: int) -> Session:
-    from godel.evolve import Session
-
-    return Session.resume(store, rlimit=rlimit, threads=jobs)
+    checked = None
+    if not path.exists():
+        checked = _in_order(file, source, lambda: check_totality(machine))
+    with Store.open(path, create=not path.exists()) as store:
+        if store.head() is None:
+            checked = checked or _in_order(file, source, lambda: check_totality(machine))
+            begin(
+                store,
+                machine,
+                default_search(),
+                source=source,
+                seed=seed,
+                kind=Kind.GENESIS,
+                chapter=checked.chapter,
+            )
+        chapter = None if checked is None else checked.chapter
+        yield Session.resume(store, rlimit=rlimit, threads=jobs, chapter=chapter)
 
 
 def _require_known(session: Session, machine: Machine, file: str) -> None:

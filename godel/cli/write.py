@@ -99,7 +99,7 @@ def check(files: tuple[str, ...], obligations: bool, as_json: bool) -> None:
                 "file": path,
                 "ok": True,
                 "machine": machine.declarations.name,
-                "declarations": checked.task.digest,
+                "declarations": checked.chapter.digest,
                 "code": checked.program.digest,
                 "nodes": checked.program.size,
                 "obligations": list(checked.obligations),

@@ -16,17 +16,10 @@ from dsl.interp import BUILT_INS, EvaluationFault, Globals, evaluate
 from dsl.machine import Program
 from dsl.rewrite import Edit, Replace, apply_rewrite, replace_at
 from dsl.scope import names_read, order
+from godel.families.expression_rules import FLIPPED
 from godel.families.family import Candidate, Family, Workplace
-from godel.families.rules import (
-    CONDITIONS,
-    FLIPPED,
-    LEAVES,
-    RULES,
-    Bindings,
-    Context,
-    Rule,
-    number_literal,
-)
+from godel.families.rule import LEAVES, Bindings, Context, Rule, number_literal
+from godel.families.rules import CONDITIONS, RULES
 
 FREE_MAX = 4
 """How many candidates are tried where neither ticks nor size cost anything: only another behaviour can win there."""

@@ -1,0 +1,199 @@
+"""A real ledger, and what a forger needs: entries changed at will and chained again with proper ids."""
+
+from __future__ import annotations
+
+import copy
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from dsl import syntax as s
+from dsl.codec import canonical_json, decode_json, digest
+from dsl.parser import parse_machine, parse_patch
+from dsl.rewrite import Edit, Replace, derive_edits, replace_at
+from godel.evolve import Limits, Session, begin
+from godel.ledger import ORIGIN, Kind, derive_id
+from godel.searching import FamilyDeclaration, Prices, SearchDeclaration
+from godel.store import Store
+from godel.versions import versions
+
+RLIMIT = 50_000_000
+
+TRACK = """
+machine track
+enum Move { back, stay, ahead }
+environment {
+  state tile: int 0..4 = 3
+  action move: Move
+  chance slip: bool = { true: 1/10, false: 9/10 }
+  tile' = if slip then tile else clamp(tile + ord(move) - 1, 0, 4)
+  reward = if tile' == 4 then 1 else 0
+  done = tile == 0
+}
+utility { discount 9/10  tick_price 1/1000 }
+agent {
+  table PLAN: array[5] of Move = [stay, back, back, stay, ahead]
+  policy { move = if tile + 0 < 1 then back else PLAN[tile] }
+}
+"""
+
+SEARCH = """
+machine track_search
+enum Attempt { stop, apply, patch, tidy }
+enum Outcome { none, accepted, refused, undecided, invalid, empty }
+environment {
+  state fails_patch: int 0..2 = 0
+  state fails_tidy: int 0..2 = 0
+  state wins_tidy: int 0..3 = 0
+  state spent: int 0..40 = 0
+  state applied: int 0..90 = 0
+  action try: Attempt
+  chance outcome: Outcome = { accepted: 1/2, refused: 1/2 }
+  chance gain: int 0..30 = { 1: 1 }
+  chance cost: int 0..8 = { 1: 1 }
+  reward = if outcome == accepted then gain else 0
+}
+utility { horizon 9 }
+agent {
+  policy {
+    try = if fails_patch < 2 then patch else if fails_tidy < 2 and wins_tidy < 2 then tidy else stop
+  }
+}
+"""
+
+
+def search_of(text: str = SEARCH, **prices: Fraction) -> SearchDeclaration:
+    """The declared search, perhaps at other prices."""
+    families = (
+        FamilyDeclaration("patch", "improve", (("states", "one"),)),
+        FamilyDeclaration("tidy", "simplify", ()),
+    )
+    usual = Prices(
+        gain_unit=Fraction(1, 10),
+        cost_unit=Fraction(50_000),
+        rlimit=Fraction(1, 20),
+        family_step=Fraction(1),
+        check_step=Fraction(1),
+    )
+    return SearchDeclaration(families, replace(usual, **prices), parse_machine(text))
+
+
+@dataclass(slots=True)
+class Forged:
+    """Entries by kind and body, and blobs by name; nothing is checked before `store` chains them."""
+
+    kinds: list[str]
+    bodies: list[dict[str, Any]]
+    blobs: dict[str, bytes]
+
+    def copy(self) -> Forged:
+        """A copy to change."""
+        return Forged(list(self.kinds), copy.deepcopy(self.bodies), dict(self.blobs))
+
+    def first(self, kind: str, **wanted: Any) -> dict[str, Any]:
+        """The body of the first entry of a kind that holds these values."""
+        return self.bodies[self.at(kind, **wanted)]
+
+    def at(self, kind: str, **wanted: Any) -> int:
+        """The number of that entry."""
+        pairs = enumerate(zip(self.kinds, self.bodies, strict=True))
+        return next(
+            i for i, (k, b) in pairs if k == kind and all(b[n] == v for n, v in wanted.items())
+        )
+
+    def last(self, kind: str) -> int:
+        """The number of the last entry of a kind."""
+        return max(i for i, k in enumerate(self.kinds) if k == kind)
+
+    def drop(self, *numbers: int) -> None:
+        """Leave entries out."""
+        for number in sorted(numbers, reverse=True):
+            del self.kinds[number], self.bodies[number]
+
+    def file(self, data: bytes) -> str:
+        """Store a blob; returns its digest."""
+        self.blobs[digest(data)] = data
+        return digest(data)
+
+    def change_blob(self, name: str, change: Callable[[Any], Any]) -> str:
+        """Store a changed copy of a blob of JSON; returns its digest."""
+        return self.file(canonical_json(change(decode_json(self.blobs[name]))))
+
+    def rows(self) -> list[tuple[int, str, str, bytes]]:
+        """The entries as they are stored, each id worked out as an honest writer would."""
+        rows: list[tuple[int, str, str, bytes]] = []
+        previous = ORIGIN
+        for seq, (kind, body) in enumerate(zip(self.kinds, self.bodies, strict=True)):
+            data = canonical_json(
+                {"body": body, "kind": kind, "seq": seq, "version": "godel-entry/1"}
+            )
+            previous = derive_id(previous, data)
+            rows.append((seq, previous, kind, data))
+        return rows
+
+    def store(self) -> Store:
+        """A ledger that holds all this, in memory."""
+        return open_rows(self.rows(), self.blobs)
+
+
+def open_rows(rows: Iterable[tuple[int, str, str, bytes]], blobs: dict[str, bytes]) -> Store:
+    """A ledger in memory with exactly these rows."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.execute("CREATE TABLE entries (seq INTEGER PRIMARY KEY, id, kind, body)")
+    connection.execute("CREATE TABLE blobs (digest PRIMARY KEY, data)")
+    connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?)", rows)
+    connection.executemany("INSERT INTO blobs VALUES (?, ?)", blobs.items())
+    return Store(Path("memory"), connection, None)
+
+
+def real_ledger() -> Forged:
+    """What a small machine wrote: runs, proposals of all four verdicts, a checkout, and a run after it."""
+    return _real_ledger().copy()
+
+
+@cache
+def _real_ledger() -> Forged:
+    with TemporaryDirectory() as folder, Store.open(Path(folder) / "l.db", create=True) as store:
+        write_ledger(store)
+        kinds = [entry.kind.value for entry in store.entries()]
+        bodies = [decode_json(canonical_json(dict(entry.body))) for entry in store.entries()]
+        rows = store._connection.execute("SELECT digest, data FROM blobs").fetchall()
+    return Forged(kinds, bodies, dict(rows))  # type: ignore[arg-type]
+
+
+def write_ledger(store: Store) -> None:
+    """Run the machine."""
+    machine = parse_machine(TRACK)
+    begin(store, machine, search_of(), source=TRACK, seed=0, kind=Kind.GENESIS)
+    session = Session.resume(store, rlimit=RLIMIT, threads=1)
+    session.evolve(Limits(attempts=4), lambda entry: None)
+    here = session.history.head
+    propose(session, "policy { move = if tile == 4 then back else PLAN[tile] }")
+    propose(session, "policy { move = if tile == 3 then ahead else PLAN[tile] }")
+    propose(session, "policy { move = PLAN[tile + 1] }")
+    session.propose((Replace("main", (9,), digest(b""), s.IntLit(1)),), "nowhere")
+    starved = Session.resume(store, rlimit=1, threads=1)
+    propose(starved, "policy { move = ahead }")
+    body = {"task": "agent", "parent": starved.history.head, "code": here, "versions": versions()}
+    starved.append(Kind.CHECKOUT, body)
+    Session.resume(store, rlimit=RLIMIT, threads=1).evolve(Limits(), lambda entry: None)
+
+
+def propose(session: Session, patch: str) -> None:
+    """Take a policy through the gate."""
+    session.propose(patch_edits(session.head_code, patch), "by hand")
+
+
+def patch_edits(code: s.Code, patch: str) -> tuple[Edit, ...]:
+    """The edits that put a policy in the place of the present one."""
+    (policy,) = parse_patch(f"agent {{ {patch} }}").slots
+    slots = tuple(policy if isinstance(slot, s.Policy) else slot for slot in code.slots)
+    return derive_edits(code, s.Code(slots))
+
+
+__all__ = ["Forged", "open_rows", "real_ledger", "replace_at", "search_of", "write_ledger"]
