@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from dsl.errors import Diagnostic
 from dsl.span import Span
+from dsl.syntax import KEYWORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,4 +256,6 @@ def _advice(found: Found, accepts: frozenset[str], text: str, before: Found) -> 
         return f"a setting has no `=`: `{before.text} …`"
     if before.kind in ("INT", "RAT") and "LPAR" in accepts and "MATCH" in accepts:
         return f"what changes or is chosen needs a finite type: `{before.text} low..high`"
-    return None
+    words = [kind.lower() for kind in accepts if kind.lower() in KEYWORDS]
+    near = get_close_matches(found.text, words, n=1, cutoff=0.75) if found.kind == "NAME" else []
+    return f"did you mean `{near[0]}`?" if near else None

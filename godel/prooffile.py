@@ -216,7 +216,7 @@ def _describe_table(
     layers = f" in {len(table.layers)} layers" if task.utility.horizon is not None else ""
     step = "r + g L(x')" if task.utility.horizon is None else "r + L(x') one layer below"
     lines = [
-        f"  {title}: {count} listed values{layers}",
+        f"  {title}: {count} listed value{'s' * (count != 1)}{layers}",
         f"    each listed state: L(x) {relation} the mean of {step} over the draws"
         + ("" if program is None else ", less ticks")
         + (", for every action" if program is None else ""),

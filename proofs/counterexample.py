@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from fractions import Fraction
 
 from dsl.codec import Json, encode_rational
 from dsl.machine import ActionTuple, Outcome, Program, StateTuple, Task
-from dsl.types import encode_value, show_value
+from dsl.types import Value, Variable, encode_value, show_value
 from proofs.kernel.chapter import Chapter
 
 STEPS_SHOWN = 6
@@ -89,11 +88,14 @@ def _way(
 
 
 def _follow(chapter: Chapter, program: Program, state: StateTuple) -> tuple[Move, ...]:
-    """What a program does next if the likeliest draw comes each time."""
+    """What a program does next if the likeliest draw that leads on comes each time, up to a state that comes again."""
     moves: list[Move] = []
-    while len(moves) < STEPS_SHOWN and not chapter.is_done(state):
+    seen: set[StateTuple] = set()
+    while len(moves) < STEPS_SHOWN and not chapter.is_done(state) and state not in seen:
+        seen.add(state)
         actions, ticks = program.act(state)
-        outcome = _likeliest_first(chapter, state, actions)[0]
+        draws = _likeliest_first(chapter, state, actions)
+        outcome = next((o for o in draws if o.successor not in seen), draws[0])
         moves.append(Move(state, actions, ticks, outcome))
         state = outcome.successor
     return tuple(moves)
@@ -117,23 +119,18 @@ def encode_counterexample(counterexample: Counterexample, task: Task) -> Json:
 
 def _encode_move(move: Move, task: Task) -> Json:
     return {
-        "state": encode_state(task, move.state),
-        "actions": encode_actions(task, move.actions),
+        "state": _encode_point(task.states, move.state),
+        "actions": _encode_point(task.actions, move.actions),
         "ticks": move.ticks,
         "weight": encode_rational(move.outcome.weight),
         "reward": encode_rational(move.outcome.reward),
-        "successor": encode_state(task, move.outcome.successor),
+        "successor": _encode_point(task.states, move.outcome.successor),
     }
 
 
-def encode_state(task: Task, state: StateTuple) -> dict[str, Json]:
-    """A state as JSON, by name."""
-    return {v.name: encode_value(v.type, x) for v, x in zip(task.states, state, strict=True)}
-
-
-def encode_actions(task: Task, actions: ActionTuple) -> dict[str, Json]:
-    """Actions as JSON, by name."""
-    return {v.name: encode_value(v.type, x) for v, x in zip(task.actions, actions, strict=True)}
+def _encode_point(variables: tuple[Variable, ...], point: tuple[Value, ...]) -> Json:
+    """Names with their values, in the order in which they are declared."""
+    return [[v.name, encode_value(v.type, x)] for v, x in zip(variables, point, strict=True)]
 
 
 def show_state(task: Task, state: StateTuple) -> str:
@@ -148,15 +145,3 @@ def show_actions(task: Task, actions: ActionTuple) -> str:
     return ", ".join(
         f"{v.name} = {show_value(v.type, x)}" for v, x in zip(task.actions, actions, strict=True)
     )
-
-
-def show_number(value: Fraction, digits: int = 6) -> str:
-    """A rational for the eye: exact where it is short, else a decimal rounded to nearest, marked with `~`."""
-    if value.denominator == 1:
-        return str(value.numerator)
-    if len(str(value)) <= digits + 3:
-        return str(value)
-    scaled = round(value * 10**digits)
-    sign = "-" if scaled < 0 else ""
-    whole, rest = divmod(abs(scaled), 10**digits)
-    return f"~{sign}{whole}.{rest:0{digits}d}"

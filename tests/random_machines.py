@@ -368,7 +368,7 @@ class Maker:
 
     def _spread(self, kind: Range) -> str:
         low = self.rng.randint(kind.low, kind.high)
-        high = min(kind.high, low + self.rng.randint(0, 2))
+        high = min(kind.high, low + self.rng.randint(1, 3))
         size, var = high - low + 1, self._name()
         weight = f"1/{size}"
         if self.rng.random() < 0.5:
@@ -386,12 +386,12 @@ def _fits_inside(row: Kind, kind: Kind) -> bool:
 
 
 _WEIGHTS = (
-    ("1",),
     ("1/2", "1/2"),
     ("1/4", "3/4"),
     ("0.05", "0.95"),
     ("1/3", "0", "2/3"),
     ("1/3", "1/3", "1/3"),
+    ("1/2", "0.5", "0"),
     ("1/7", "4/7", "2/7"),
 )
 
@@ -511,7 +511,7 @@ class _World:
         if len(self.enums) == 1:
             self.enums = (Choice(colour.name, colour.members),)
         self.maker = Maker(rng, self.enums, {})
-        self.states = self._variables("xyz", [1, 2, 2, 3, 3], rng.choice([12, 24, 40, STATES_MAX]))
+        self.states = self._variables("xyz", [1, 2, 2, 3, 3], rng.choice([16, 30, 45, STATES_MAX]))
         self.actions = self._variables("ab", [1, 1, 2], rng.choice([3, 4, 6]), arrays=False)
         names = list(self.states)
         self.observed = {n: self.states[n] for n in names}
@@ -529,7 +529,7 @@ class _World:
         for name in letters[: rng.choice(counts)]:
             low = rng.choice([0, 0, 1, -2, -1])
             kinds: list[Kind] = [Truth(), *self.enums]
-            kinds += [Range(low, low + n) for n in (1, 2, 3, 5, 9, 14)]
+            kinds += [Range(low, low + n) for n in (1, 2, 3, 4, 5, 6, 7, 9, 9, 11, 14, 19)]
             if arrays and rng.random() < 0.15:
                 kinds = [Row(2, None, Truth()), Row(len(self.enums[0].members), self.enums[0], Range(0, 1))]
             kinds = [k for k in kinds if count_values(k) <= limit]
@@ -609,7 +609,7 @@ class _World:
             lines.append(("", f"done = {self._end(above)}"))
         now = above.over(self.actions)
         lines += [("", f"action {n}: {show_kind(k)}") for n, k in self.actions.items()]
-        for i in range(rng.choice([0, 1, 1, 2])):
+        for i in range(rng.choice([0, 1, 1, 1, 2, 2])):
             if rng.random() < 0.3:
                 now = self._let(f"early{i}", now, lines)
             kind = self._chance_kind()
@@ -633,18 +633,21 @@ class _World:
     def _end(self, above: Maker) -> str:
         rng = self.rng
         name, kind = rng.choice(list(self.states.items()))
-        if isinstance(kind, Row) or rng.random() < 0.15:
-            return above.make(Truth(), 2)
+        if not isinstance(kind, Range) or rng.random() < 0.1:
+            return f"{above.make(Truth(), 2)} and {above.make(Truth(), 1)}"
         other = rng.choice(["", "", f" and {above.make(Truth(), 1)}"])
         return f"{name} == {above.literal(kind)}{other}"
 
     def _moved(self, name: str, kind: Kind, now: Maker) -> str:
         """A next value that starts from the present one, so that many states are reached."""
         rng, depth = self.rng, self.rng.randint(0, 2)
-        step = now.make(Whole(), depth)
-        tests = [n for n, k in now.names.items() if isinstance(k, Truth) and n != name]
-        truth = rng.choice(tests) if tests and rng.random() < 0.7 else now.make(Truth(), depth)
-        step = rng.choice([step, step, f"(if {truth} then 1 else -1)"])
+        others = {n: k for n, k in now.names.items() if n != name and not n.isupper()}
+        tests = [n for n, k in others.items() if isinstance(k, Truth)]
+        truth = rng.choice(tests) if tests and rng.random() < 0.7 else now.make(Truth(), 1 + depth)
+        steps = [n for n, k in others.items() if isinstance(k, Range | Whole)]
+        steps += [f"ord({n})" for n, k in others.items() if isinstance(k, Choice)]
+        steps += [f"(if {truth} then {rng.choice([1, 2, 3])} else {rng.choice([0, -1, -2])})"]
+        step = rng.choice(steps) if rng.random() < 0.8 else now.make(Whole(), depth)
         match kind:
             case Truth():
                 return f"{name} {rng.choice(['==', '!='])} {truth}"

@@ -12,6 +12,7 @@ from godel.ledger import Entry, Kind
 if TYPE_CHECKING:
     from dsl.machine import Task
 
+STEPS_SHOWN = 6
 COLOURS = {"accepted": "green", "refused": "yellow", "undecided": "magenta", "invalid": "red"}
 
 CAUSES = {
@@ -141,9 +142,9 @@ def counterexample_lines(body: Mapping[str, Any]) -> list[str]:
             f"  {_values(m['state'])} -> {_values(m['actions'])}, reward {m['reward']}"
             for m in shown["shared"]
         ]
-    lines.append(f"first difference at {place}; then, with the likeliest draws:")
+    lines.append(f"first difference at {place}; then, with the likeliest draws that lead on:")
     rows = [("old", "new")]
-    for i in range(max(len(shown["old"]), len(shown["new"]))):
+    for i in range(max(len(shown["old"]), len(shown["new"])) + 1):
         rows.append((_cell(shown["old"], i), _cell(shown["new"], i)))
     width = max(len(left) for left, _ in rows)
     lines += [f"  {left:<{width}}  |  {right}".rstrip() for left, right in rows]
@@ -152,13 +153,21 @@ def counterexample_lines(body: Mapping[str, Any]) -> list[str]:
 
 def _cell(moves: list[Mapping[str, Any]], i: int) -> str:
     if i >= len(moves):
-        return "(ended)" if i == len(moves) else ""
+        return _after(moves) if i == len(moves) else ""
     m = moves[i]
-    return f"{_values(m['state'])}: {_values(m['actions'])}, {m['ticks']} ticks, weight {m['weight']}, reward {m['reward']}"
+    ticks = f"{m['ticks']} tick{'s' * (m['ticks'] != 1)}"
+    return f"{_values(m['state'])}: {_values(m['actions'])}, {ticks}, weight {m['weight']}, reward {m['reward']}"
 
 
-def _values(named: Mapping[str, Any]) -> str:
-    return ", ".join(f"{k} = {_plain(v)}" for k, v in named.items())
+def _after(moves: list[Mapping[str, Any]]) -> str:
+    successor = moves[-1]["successor"]
+    if successor in [m["state"] for m in moves]:
+        return f"{_values(successor)}: as before"
+    return f"{_values(successor)}: " + ("and so on" if len(moves) >= STEPS_SHOWN else "the end")
+
+
+def _values(named: list[list[Any]]) -> str:
+    return ", ".join(f"{k} = {_plain(v)}" for k, v in named)
 
 
 def _plain(value: Any) -> str:

@@ -1,0 +1,340 @@
+"""What every error code means, with an example and the way out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from textwrap import dedent
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One code explained; `text` holds what it means, then a broken and a better piece of a machine, indented."""
+
+    title: str
+    text: str
+
+
+def _page(title: str, meaning: str, broken: str, better: str) -> Page:
+    blocks = (dedent(block).strip("\n") for block in (broken, better))
+    shown = ["\n".join(f"    {line}".rstrip() for line in block.splitlines()) for block in blocks]
+    text = f"{dedent(meaning).strip()}\n\nBroken:\n\n{shown[0]}\n\nBetter:\n\n{shown[1]}"
+    return Page(title, text)
+
+
+CODES: Mapping[str, Page] = {
+    "G001": _page(
+        "syntax",
+        """
+        The text does not have the form of a machine file at this place. The message says what could stand there and
+        what was found. Reading goes on at the next line that begins an item, so that several faults show at once.
+        """,
+        "reward = if temp > 20 then 1",
+        "reward = if temp > 20 then 1 else 0",
+    ),
+    "G002": _page(
+        "a character or a habit from another language",
+        """
+        Something stands here that other languages have and this one writes differently, or a character that no
+        machine file should hold. The hint says how it is written.
+        """,
+        "reward = if temp > 10 && temp < 20 then 1 else 0",
+        "reward = if 10 < temp < 20 then 1 else 0",
+    ),
+    "G003": _page(
+        "a limit of size or depth",
+        """
+        Files hold at most 1 MiB, numerals 4,096 bits, ranges 2^64 values, states 4,096 bits in 200 variables; a step
+        has at most 200 chance variables, an episode 100,000 possible starts, and nothing nests deeper than 200, the
+        functions that are called counted in. The limits keep checking quick and evaluation within Python's stack.
+        """,
+        "state far: int 0..0x1_0000_0000_0000_0000 = 0",
+        "state far: int 0..0xffff_ffff = 0",
+    ),
+    "G004": _page(
+        "a part is missing or stands twice",
+        """
+        A machine has exactly one `environment`, `utility` and `agent`; an environment at least one state and action,
+        and exactly one `reward`; at most one `done` and `observe`; each state variable at most one next value; a
+        utility each setting at most once; an agent exactly one policy without a name.
+        """,
+        """
+        temp' = 3
+        temp' = 4
+        """,
+        "temp' = 4",
+    ),
+    "G005": _page(
+        "not supported in this version yet",
+        """
+        The language has this, and this version of the program does not: `unknown`, `assume`, `adversary`, `any` as
+        a start, `memory`, `require`, `search` and `searcher`, `costs`, policies with a name, `bits[n]` and what works
+        on bits, `with`, `fold`, `forall` and `exists`. Much can be written with what there is: short folds and
+        quantifiers as sums and `and`, what is remembered as part of the state.
+        """,
+        """
+        table T: array[3] of int = [4, 7, 1]
+        const ALL = forall i in 0..2: T[i] > 0
+        """,
+        """
+        table T: array[3] of int = [4, 7, 1]
+        const ALL = T[0] > 0 and T[1] > 0 and T[2] > 0
+        """,
+    ),
+    "G006": _page(
+        "an unknown name",
+        """
+        Nothing of this name is declared where it is read. Names at the top level can be read everywhere; those of
+        the environment only there; parameters, `let`s and counters only in the expression that they belong to.
+        """,
+        "reward = if heather == on then 1 else 0",
+        "reward = if heater == on then 1 else 0",
+    ),
+    "G007": _page(
+        "a name is declared twice",
+        """
+        No name is declared twice where both are visible, and built-in functions keep theirs. Names that cannot see
+        each other may agree: parameters of two functions, or a `let` of the environment and one of the policy. Two
+        enums may share a member.
+        """,
+        "reward = let temp = 3 in 2 * temp",
+        "reward = let least = 3 in 2 * least",
+    ),
+    "G008": _page(
+        "a member of several enums",
+        """
+        Several enums have a member of this name, so the name alone does not say which is meant. Write the enum before
+        it.
+        """,
+        """
+        enum Lamp { off, dim }
+        reward = if heater == off then 1 else 0
+        """,
+        """
+        enum Lamp { off, dim }
+        reward = if heater == Heater.off then 1 else 0
+        agent {
+          policy { heater = Heater.off }
+        }
+        """,
+    ),
+    "G009": _page(
+        "a type does not fit",
+        """
+        The value has another type than its place asks for. `int` widens to `rat`; nothing else is converted
+        silently. `floor(r)` makes an int of a rat, `ord(e)` the number of a member, `E(i)` a member of a number, and
+        `if b then 1 else 0` a number of a bool. `/` is exact and gives a rat; `div` floors.
+        """,
+        "temp' = temp / 2",
+        "temp' = temp div 2",
+    ),
+    "G010": _page(
+        "a call that does not fit",
+        """
+        A function gets another number of arguments than it takes, something is called that is no function, or a
+        function or an enum stands where a value is wanted.
+        """,
+        "reward = clamp(temp, 10)",
+        "reward = clamp(temp, 0, 10)",
+    ),
+    "G011": _page(
+        "a name that may not be read here",
+        """
+        The name is declared, and this place cannot read it. A policy reads what is observed, its own definitions and
+        what stands at the top level: never chance, next values, or `let`s and definitions of the environment. A `def`
+        reads constants and its parameters, a start the state variables above it, `done` the state alone, a
+        distribution nothing that depends on next values.
+        """,
+        """
+        chance draught: int = { -1: 1/2, 1: 1/2 }
+        agent {
+          policy { heater = if draught < 0 then on else off }
+        }
+        """,
+        """
+        chance draught: int = { -1: 1/2, 1: 1/2 }
+        agent {
+          policy { heater = if temp < 18 then on else off }
+        }
+        """,
+    ),
+    "G012": _page(
+        "a value may leave its range",
+        """
+        State variables, actions, parameters, results, draws and tables keep the ranges of their types, for all values
+        of everything they read, whether these are ever reached or not. The note shows values at which this one does
+        not.
+        """,
+        "temp' = temp + (if heater == on then 2 else -1)",
+        "temp' = clamp(temp + (if heater == on then 2 else -1), 0, 40)",
+    ),
+    "G013": _page(
+        "a divisor may be 0",
+        """
+        `/`, `div` and `mod` have no value where the divisor is 0. Every expression must have a value for all values
+        of what it reads, under the tests that guard it: after `if x != 0 then`, or to the right of `x != 0 and`, a
+        divisor x is in order.
+        """,
+        "reward = 1 / (temp - 20)",
+        "reward = if temp == 20 then 0 else 1 / (temp - 20)",
+    ),
+    "G014": _page(
+        "an index may be outside",
+        """
+        Arrays are indexed from 0 to their length less 1, and `E(i)` takes 0 up to the number of members less 1. The
+        index must stay within for all values of what it reads.
+        """,
+        """
+        table GAIN: array[40] of int = [for t in 0..39: t]
+        reward = GAIN[temp]
+        """,
+        """
+        table GAIN: array[41] of int = [for t in 0..40: t]
+        reward = GAIN[temp]
+        """,
+    ),
+    "G015": _page(
+        "a match without an arm for every value",
+        """
+        A `match` needs an arm for every value that its subject may have. Where the listed arms do not cover them,
+        `else:` takes the rest.
+        """,
+        "let step = match temp mod 3 { 0: 1, 1: 2 }",
+        "let step = match temp mod 3 { 0: 1, 1: 2, else: 3 }",
+    ),
+    "G016": _page(
+        "weights that are no distribution",
+        """
+        The weights of a distribution are at least 0 and sum to exactly 1, for all values of what they read. Weights
+        are exact: 1/3 three times is 1, and 0.33 three times is not.
+        """,
+        "chance draught: int = { -1: 0.33, 0: 0.33, 1: 0.33 }",
+        "chance draught: int = { -1: 1/3, 0: 1/3, 1: 1/3 }",
+    ),
+    "G017": _page(
+        "neither proved nor broken",
+        """
+        It could not be shown that this expression always has a value, and no values were found at which it has none.
+        Intervals lose what ties two expressions together, and there are too many values to try them all. Say the
+        same more plainly, give narrower ranges, or guard the expression with a test.
+        """,
+        """
+        state far: int 1..1_000_000_000 = 1
+        reward = 1 / (far * far - 2)
+        """,
+        """
+        state far: int 1..1_000_000_000 = 1
+        reward = 1 / max(far * far - 2, 1)
+        """,
+    ),
+    "G018": _page(
+        "too much work",
+        """
+        One evaluation, of a constant, a function, a policy or a step, takes at most 1,000,000 units: 1 for every node
+        evaluated, for comparisons of arrays 1 an element. This is counted before anything runs, with the dearest
+        branch and every turn of a comprehension.
+        """,
+        "reward = [for i in 0..999_999: i * i][temp]",
+        "reward = temp * temp",
+    ),
+    "G019": _page(
+        "a value that is too large",
+        """
+        Arrays hold at most 1,000,000 elements, and numbers at most 4,096 bits.
+        """,
+        "table BIG: array[2_000] of array[1_000] of int = [for i in 0..1_999: [for j in 0..999: 0]]",
+        "table BIG: array[20] of array[10] of int = [for i in 0..19: [for j in 0..9: 0]]",
+    ),
+    "G020": _page(
+        "a circle of definitions",
+        """
+        Constants, functions, `let`s, next values and draws may be written in any order, and none may depend on
+        itself. There is no recursion; arrays are built with `[for i in a..b: e]`.
+        """,
+        """
+        let warm = cold + 1
+        let cold = warm - 1
+        """,
+        """
+        let warm = temp + 1
+        let cold = warm - 1
+        """,
+    ),
+    "G021": _page(
+        "not a constant",
+        """
+        The ends of ranges, the lengths of arrays, patterns and settings are fixed before anything runs: they are made
+        of literals, members, constants, tables and functions of these.
+        """,
+        "let all = [for i in 0..temp: i]",
+        "let all = [for i in 0..40: min(i, temp)]",
+    ),
+    "G022": _page(
+        "a type without finitely many values",
+        """
+        What changes or is chosen has finitely many values: `bool`, an enum, `int low..high`, or an array of these.
+        Rationals can be drawn, computed and rewarded, not stored; store a number of equal parts.
+        """,
+        "state share: rat 0..1 = 1/2",
+        "state share: int 0..100 = 50",
+    ),
+    "G023": _page(
+        "an assignment that is missing or does not fit",
+        """
+        A policy assigns each action exactly once and nothing else. State variables change in the environment, and
+        what the policy needs on the way is a `let`.
+        """,
+        """
+        agent {
+          policy {
+            heater = on
+            temp   = 20
+          }
+        }
+        """,
+        """
+        agent {
+          policy {
+            let cold = temp < 18
+            heater = if cold then on else off
+          }
+        }
+        """,
+    ),
+    "G024": _page(
+        "an empty range",
+        """
+        A range holds both its ends, and the first is at most the second; an array has at least one item.
+        """,
+        "state level: int 5..0 = 3",
+        "state level: int 0..5 = 3",
+    ),
+    "G025": _page(
+        "a utility that makes no sense",
+        """
+        A utility has either a `discount` d with 0 <= d < 1 or a `horizon` of at least 1 step, a `tick_price` and a
+        `size_price` of at least 0 (default 0), and `better` one of dominates, strictly, worst. With a discount of 1
+        the sum of rewards may have no value.
+        """,
+        "utility { discount 1 }",
+        "utility { discount 99/100 }",
+    ),
+    "G026": _page(
+        "a pattern stands twice",
+        """
+        The first arm whose pattern equals the subject is taken, so the same pattern further down is never reached.
+        """,
+        "let step = match temp { 1 | 2: 3, 2: 4, else: 5 }",
+        "let step = match temp { 1: 3, 2: 4, else: 5 }",
+    ),
+    "G027": _page(
+        "an array of another length",
+        """
+        An array has exactly as many items as its type says. A comprehension `[for i in a..b: e]` has one for each
+        number from a to b, both counted.
+        """,
+        "table GAIN: array[41] of int = [for t in 0..39: t]",
+        "table GAIN: array[41] of int = [for t in 0..40: t]",
+    ),
+}
+"""Every code, in order. `godel explain CODE` prints a page; `docs/errors.md` holds them all."""
