@@ -387,7 +387,7 @@ class _EnvironmentChecker:
         parts.append(reward.value)
         if done is not None:
             parts.append(done.value)
-        total = sum(self.inner.bounded_work(part, {}, "this") for part in parts)
+        total = sum(self.inner.bounded_work(part, {}, "this expression") for part in parts)
         if total > WORK_MAX and not self.faults.found:
             message = f"a step may take {show_work(total)}"
             self.faults.add("G018", message, self.environment, name=0)
@@ -534,7 +534,7 @@ def _check_policy(
             misspelt.add(_refuse_assignment(inner, statement, actions, local))
             continue
         if not faults.found:
-            work += inner.bounded_work(value, local, "this")
+            work += inner.bounded_work(value, local, f"the value of {name}")
         local[name] = UNKNOWN if kind is None else kind
     for name in actions:
         if name not in assigned and name not in misspelt:

@@ -244,6 +244,11 @@ def encode_node(node: s.Node) -> Json:
     return out
 
 
+def tag_of(node: s.Node) -> str:
+    """The word that stands for the kind of a node in JSON."""
+    return _TAGS[type(node)][0]
+
+
 def decode_node(value: Json, *allowed: type[s.Node]) -> s.Node:
     """The tree that `encode_node` wrote; its root is one of the classes `allowed` (any, where none is given).
 

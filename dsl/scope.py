@@ -190,9 +190,8 @@ class ScopeBuilder(Typer):
         """The work of a node; reports where it is over the bound, or where calls nest too deeply to be evaluated."""
         nesting = self.nesting(node) if self.nestings else 0
         if nesting > NESTING_MAX:
-            message = f"{what} nests {nesting} deep with the functions it calls"
-            hint = f"{NESTING_MAX} are allowed"
-            self.faults.add("G003", message, node, help=hint)
+            message = f"{what} nests {nesting} deep with the functions it calls, {NESTING_MAX} is the most"
+            self.faults.add("G003", message, node)
             return WORK_MAX + 1
         work = WorkMeter(self, self.calls).work(node, local)
         if work > WORK_MAX:

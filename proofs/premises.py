@@ -108,6 +108,12 @@ Draw: TypeAlias = tuple[Fraction, Fraction, StateTuple]
 
 
 @lru_cache(maxsize=16)
+def start_states(task: Task) -> tuple[tuple[StateTuple, Fraction], ...]:
+    """The start states of a task, worked out once."""
+    return task.start_states()
+
+
+@lru_cache(maxsize=16)
 def world_lines(task: Task) -> WorldLines:
     """The printed world of a task, and its rows, kept for the tasks of late."""
     return WorldLines(task)
@@ -413,7 +419,7 @@ class _BoundPremise:
         yield "; value.at gives the value at a start, which is 0 where it is done; the rest averages it over the starts"
         yield from self.rows.world.start_lines
         top = self.names[-1]
-        for state, _ in self.task.start_states():
+        for state, _ in start_states(self.task):
             if state not in top and not self.rows.is_done(state):
                 raise PremiseError(f"the start {self.rows.state_words(state)} is not listed")
             named = top.get(state, "0.0")
@@ -421,7 +427,7 @@ class _BoundPremise:
 
     def _start_goals(self) -> list[str]:
         goals: list[str | None] = []
-        for state, _ in self.task.start_states():
+        for state, _ in start_states(self.task):
             if state not in self.names[-1]:
                 goals.append(self.rows.done_goal(state, done=True))
         world = self.rows.world
@@ -435,7 +441,7 @@ class _BoundPremise:
 def start_bound(task: Task, table: Table) -> Fraction:
     """What a table says of the starts, averaged; states that are not listed count 0."""
     listed = dict(table.layers[-1])
-    return sum((w * listed[x] for x, w in task.start_states() if x in listed), Fraction(0))
+    return sum((w * listed[x] for x, w in start_states(task) if x in listed), Fraction(0))
 
 
 def show_number(number: Fraction) -> str:

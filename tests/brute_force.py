@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from math import floor, lcm
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from dsl import syntax as s
 
 STEPS_MAX = 10_000
+NOTHING = Fraction(0)
 
 
 class Fault(Exception):
@@ -282,9 +283,7 @@ def _arithmetic(op: str, left: Any, right: Any) -> Any:
     return quotient if op == "div" else left - right * quotient
 
 
-def _chain(
-    ops: tuple[str, ...], operands: tuple[s.Expr, ...], names: Names
-) -> tuple[bool, int]:
+def _chain(ops: tuple[str, ...], operands: tuple[s.Expr, ...], names: Names) -> tuple[bool, int]:
     left, ticks = evaluate(operands[0], names)
     for op, operand in zip(ops, operands[1:], strict=True):
         right, more = evaluate(operand, names)
@@ -295,7 +294,15 @@ def _chain(
             holds = (left == right) == (op == "==")
         else:
             gap = _number(left) - _number(right)
-            holds = gap < 0 if op == "<" else gap <= 0 if op == "<=" else gap > 0 if op == ">" else gap >= 0
+            holds = (
+                gap < 0
+                if op == "<"
+                else gap <= 0
+                if op == "<="
+                else gap > 0
+                if op == ">"
+                else gap >= 0
+            )
         if not holds:
             return False, ticks
         left = right
@@ -371,7 +378,7 @@ def distribution(dist: s.Dist, names: Names) -> dict[Any, Fraction]:
         weight = Fraction(_number(evaluate(entry.weight, place)[0]))
         if weight < 0:
             raise Fault(f"a weight of {weight}")
-        weights[value] = weights.get(value, Fraction(0)) + weight
+        weights[value] = weights.get(value, NOTHING) + weight
     if sum(weights.values()) != 1:
         raise Fault(f"weights that sum to {sum(weights.values())}")
     return {v: w for v, w in weights.items() if w > 0}
@@ -444,7 +451,7 @@ class World:
         weights: dict[Any, Fraction] = {}
         for values, weight in drawn:
             state = tuple(values.values())
-            weights[state] = weights.get(state, Fraction(0)) + weight
+            weights[state] = weights.get(state, NOTHING) + weight
         return weights
 
     def is_done(self, state: Any) -> bool:
@@ -578,8 +585,9 @@ def count_nodes(node: Any) -> int:
         return 0
     if isinstance(node, s.BoolType | s.IntType | s.RatType | s.NamedType | s.ArrayType):
         return 0
-    own = 0 if isinstance(node, s.Code) else 1
-    return own + sum(count_nodes(getattr(node, name)) for name in _counted_fields(type(node)))
+    kind: Any = type(node)
+    below = sum(count_nodes(getattr(node, name)) for name in _counted_fields(kind))
+    return below if kind is s.Code else below + 1
 
 
 # --- values --------------------------------------------------------------------------------------
@@ -594,32 +602,37 @@ def utility(world: World, code: s.Code) -> Fraction:
 def value(world: World, act: Callable[[Any], tuple[Any, int]]) -> Fraction:
     """V at the starts of whatever acts, exactly; `act` gives actions and ticks."""
     values = values_of(world, act)
-    return sum((w * values(x) for x, w in world.starts().items()), Fraction(0))
+    return sum((w * values(x) for x, w in world.starts().items()), NOTHING)
 
 
 def values_of(world: World, act: Callable[[Any], tuple[Any, int]]) -> Callable[[Any], Fraction]:
-    """V at states that are reached from the starts."""
-    if world.horizon is not None:
-        total = world.horizon
-        below: dict[tuple[Any, int], Fraction] = {}
+    """V at the starts and at whatever is reached from them."""
+    if world.horizon is None:
+        steps = {state: act(state) for state in reachable(world, lambda x: [act(x)[0]])}
+        values = _solved(world, steps)
+        return partial(_read, values)
+    below: dict[tuple[Any, int], Fraction] = {}
 
-        def ahead(state: Any, steps: int) -> Fraction:
-            if steps == 0 or world.is_done(state):
-                return Fraction(0)
-            if (state, steps) not in below:
-                actions, ticks = act(state)
-                below[state, steps] = -world.tick_price * ticks + sum(
-                    w * (r + ahead(x, steps - 1)) for w, r, x in world.draws(state, actions)
-                )
-            return below[state, steps]
+    def ahead(state: Any, left: int) -> Fraction:
+        if left == 0 or world.is_done(state):
+            return NOTHING
+        if (state, left) not in below:
+            actions, ticks = act(state)
+            drawn = world.draws(state, actions)
+            paid = -world.tick_price * ticks
+            below[state, left] = sum((w * (r + ahead(x, left - 1)) for w, r, x in drawn), paid)
+        return below[state, left]
 
-        return lambda state: ahead(state, total)
-    reached = reachable(world, lambda state: [act(state)[0]])
-    index = {state: i for i, state in enumerate(reached)}
+    total = world.horizon
+    return lambda state: ahead(state, total)
+
+
+def _solved(world: World, steps: Mapping[Any, tuple[Any, int]]) -> dict[Any, Fraction]:
+    """The discounted values of states, none done, for the actions and ticks of each; closed under its steps."""
+    index = {state: i for i, state in enumerate(steps)}
     rows: list[list[Fraction]] = []
-    for state in reached:
-        actions, ticks = act(state)
-        row = [Fraction(0)] * (len(reached) + 1)
+    for state, (actions, ticks) in steps.items():
+        row = [NOTHING] * (len(index) + 1)
         row[index[state]] += 1
         row[-1] -= world.tick_price * ticks
         for weight, reward, after in world.draws(state, actions):
@@ -627,8 +640,7 @@ def values_of(world: World, act: Callable[[Any], tuple[Any, int]]) -> Callable[[
             if not world.is_done(after):
                 row[index[after]] -= world.discount * weight
         rows.append(row)
-    solved = dict(zip(reached, solve(rows), strict=True))
-    return lambda state: Fraction(0) if world.is_done(state) else solved[state]
+    return dict(zip(index, solve(rows), strict=True))
 
 
 def reachable(world: World, choices: Callable[[Any], list[Any]]) -> list[Any]:
@@ -647,7 +659,7 @@ def reachable(world: World, choices: Callable[[Any], list[Any]]) -> list[Any]:
 def solve(rows: list[list[Fraction]]) -> list[Fraction]:
     """The x with a x = b for rows (a, b): Gaussian elimination without fractions (Bareiss), checked by substitution."""
     size = len(rows)
-    whole = []
+    whole: list[list[int]] = []
     for row in rows:
         scale = lcm(*(v.denominator for v in row))
         whole.append([int(v * scale) for v in row])
@@ -657,71 +669,69 @@ def solve(rows: list[list[Fraction]]) -> list[Fraction]:
         whole[k], whole[pivot] = whole[pivot], whole[k]
         top, at = whole[k], whole[k][k]
         for i in range(k + 1, size):
-            row = whole[i]
-            factor = row[k]
-            if factor:
-                whole[i] = [(at * v - factor * t) // before for v, t in zip(row, top, strict=True)]
-            elif at != before:
-                whole[i] = [at * v // before for v in row]
+            here, factor = whole[i], whole[i][k]
+            whole[i] = [(at * v - factor * t) // before for v, t in zip(here, top, strict=True)]
         before = at
-    found = [Fraction(0)] * size
+    found = [NOTHING] * size
     for k in reversed(range(size)):
-        row = whole[k]
-        known = sum((row[j] * found[j] for j in range(k + 1, size) if row[j]), Fraction(0))
-        found[k] = (row[-1] - known) / row[k]
-    for row_of in rows:
-        if sum((a * x for a, x in zip(row_of, found, strict=False) if a), Fraction(0)) != row_of[-1]:
+        known = sum((whole[k][j] * found[j] for j in range(k + 1, size)), NOTHING)
+        found[k] = (whole[k][-1] - known) / whole[k][k]
+    for row in rows:
+        if sum((a * x for a, x in zip(row, found, strict=False)), NOTHING) != row[-1]:
             raise ArithmeticError("the solution does not solve the equations")
     return found
 
 
+# --- the optimum ---------------------------------------------------------------------------------
+
+
 def optimum(world: World) -> Fraction:
-    """The largest V at the starts, over everything that sees the state and pays no ticks: exact policy iteration."""
+    """The largest V at the starts, over everything that sees the state and pays no ticks."""
+    best = _best_within(world) if world.horizon is not None else _best_of_all(world)
+    return sum((w * best(x) for x, w in world.starts().items()), NOTHING)
+
+
+def _best_within(world: World) -> Callable[[Any], Fraction]:
+    """By exact recursion over the steps that are left."""
+    actions, total = world.actions(), world.horizon or 0
+    below: dict[tuple[Any, int], Fraction] = {}
+
+    def best(state: Any, left: int) -> Fraction:
+        if left == 0 or world.is_done(state):
+            return NOTHING
+        if (state, left) not in below:
+            below[state, left] = max(
+                _score(world, lambda x: best(x, left - 1), state, a) for a in actions
+            )
+        return below[state, left]
+
+    return lambda state: best(state, total)
+
+
+def _best_of_all(world: World) -> Callable[[Any], Fraction]:
+    """By exact policy iteration."""
     actions = world.actions()
-    if world.horizon is not None:
-        below: dict[tuple[Any, int], Fraction] = {}
-
-        def best(state: Any, steps: int) -> Fraction:
-            if steps == 0 or world.is_done(state):
-                return Fraction(0)
-            if (state, steps) not in below:
-                below[state, steps] = max(
-                    sum((w * (r + best(x, steps - 1)) for w, r, x in world.draws(state, a)), Fraction(0))
-                    for a in actions
-                )
-            return below[state, steps]
-
-        horizon = world.horizon
-        return sum((w * best(x, horizon) for x, w in world.starts().items()), Fraction(0))
     choice = {state: actions[0] for state in reachable(world, lambda _: actions)}
     for _ in range(STEPS_MAX):
-        # every state that any action reaches is a start here, so that all get a value
-        values = _values_everywhere(world, choice)
-        changed = False
+        values = _solved(world, {state: (a, 0) for state, a in choice.items()})
+        after = partial(_read, values)
+        better: dict[Any, Any] = {}
         for state in choice:
-            def score(a: Any, state: Any = state) -> Fraction:
-                return sum(
-                    (w * (r + world.discount * values.get(x, Fraction(0))) for w, r, x in world.draws(state, a)),
-                    Fraction(0),
-                )
-
-            better = max(actions, key=score)
-            if score(better) > score(choice[state]):
-                choice[state], changed = better, True
-        if not changed:
-            return sum((w * values.get(x, Fraction(0)) for x, w in world.starts().items()), Fraction(0))
+            scores = {a: _score(world, after, state, a) for a in actions}
+            top = max(actions, key=scores.__getitem__)
+            if scores[top] > scores[choice[state]]:
+                better[state] = top
+        if not better:
+            return after
+        choice |= better
     raise ArithmeticError("policy iteration does not end")
 
 
-def _values_everywhere(world: World, choice: Mapping[Any, Any]) -> dict[Any, Fraction]:
-    index = {state: i for i, state in enumerate(choice)}
-    rows: list[list[Fraction]] = []
-    for state, actions in choice.items():
-        row = [Fraction(0)] * (len(index) + 1)
-        row[index[state]] += 1
-        for weight, reward, after in world.draws(state, actions):
-            row[-1] += weight * reward
-            if after in index:
-                row[index[after]] -= world.discount * weight
-        rows.append(row)
-    return dict(zip(index, solve(rows), strict=True))
+def _score(world: World, after: Callable[[Any], Fraction], state: Any, actions: Any) -> Fraction:
+    drawn = world.draws(state, actions)
+    return sum((w * (r + world.discount * after(x)) for w, r, x in drawn), NOTHING)
+
+
+def _read(values: Mapping[Any, Fraction], state: Any) -> Fraction:
+    # states that are not listed are done
+    return values.get(state, NOTHING)

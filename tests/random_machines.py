@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from itertools import count
 from random import Random
 from typing import TypeAlias
@@ -95,9 +94,13 @@ def count_values(kind: Kind) -> int:
         case Choice(_, members):
             return len(members)
         case Row(length, _, item):
-            return count_values(item) ** length
+            return int(count_values(item) ** length)
         case Whole() | Ratio():
             raise ValueError(f"{show_kind(kind)} has no end")
+
+
+def _pick(rng: Random, *kinds: Kind) -> Kind:
+    return rng.choice(kinds)
 
 
 def _fits(found: Kind, wanted: Kind) -> bool:
@@ -214,7 +217,9 @@ class Maker:
             return f"(if {make(Truth(), depth)} then {make(kind, depth)} else {make(kind, depth)})"
         if form == 1:
             var, found = self._name(), self._some_kind()
-            return f"(let {var} = {make(found, depth)} in {self.over({var: found}).make(kind, depth)})"
+            return (
+                f"(let {var} = {make(found, depth)} in {self.over({var: found}).make(kind, depth)})"
+            )
         if form == 2:
             return self._match(kind, depth)
         if form == 3 and not isinstance(kind, Row):
@@ -225,7 +230,9 @@ class Maker:
         if form == 4 and called:
             function = rng.choice(called)
             return f"{function.name}({', '.join(make(p, depth) for p in function.parameters)})"
-        rows = [(n, k) for n, k in self.names.items() if isinstance(k, Row) and _fits_inside(k, kind)]
+        rows = [
+            (n, k) for n, k in self.names.items() if isinstance(k, Row) and _fits_inside(k, kind)
+        ]
         if rows:
             name, row = rng.choice(rows)
             return self._lookup(name, row, kind, depth)
@@ -238,11 +245,11 @@ class Maker:
         return name
 
     def _some_kind(self) -> Kind:
-        return self.rng.choice([Truth(), Range(-2, 3), Range(0, 2), Ratio(), Whole(), *self.enums])
+        return _pick(self.rng, Truth(), Range(-2, 3), Range(0, 2), Ratio(), Whole(), *self.enums)
 
     def _match(self, kind: Kind, depth: int) -> str:
         rng = self.rng
-        subject = rng.choice([Truth(), Range(-1, 2), *self.enums, *self.enums])
+        subject = _pick(rng, Truth(), Range(-1, 2), *self.enums, *self.enums)
         if isinstance(subject, Choice):
             patterns = [
                 f"{subject.name}.{m}" if m in subject.shared or rng.random() < 0.2 else m
@@ -271,7 +278,7 @@ class Maker:
             op = rng.choice(["and", "or", "implies"])
             return f"({make(Truth(), depth)} {op} {make(Truth(), depth)})"
         if form == 2:
-            kind = rng.choice([Truth(), *self.enums, *self.enums])
+            kind = _pick(rng, Truth(), *self.enums, *self.enums)
             return f"({make(kind, depth)} {rng.choice(['==', '!='])} {make(kind, depth)})"
         if form == 3:
             ops = rng.choice([["<", "<="], ["<=", "<="], [">", ">="], ["<", "<"]])
@@ -280,7 +287,7 @@ class Maker:
         return f"({self._number(depth)} {op} {self._number(depth)})"
 
     def _number(self, depth: int) -> str:
-        return self.make(self.rng.choice([Whole(), Range(-2, 2), Ratio()]), depth)
+        return self.make(_pick(self.rng, Whole(), Range(-2, 2), Ratio()), depth)
 
     def _range(self, low: int, high: int, depth: int) -> str:
         form = self.rng.randrange(3)
@@ -342,7 +349,8 @@ class Maker:
         if depth > 0 and form == 1 and self.enums:
             subject = rng.choice(self.enums)
             arms = [
-                f"{subject.name}.{m}: {self.distribution(kind, depth - 1)}" for m in subject.members[1:]
+                f"{subject.name}.{m}: {self.distribution(kind, depth - 1)}"
+                for m in subject.members[1:]
             ]
             arms.append(f"else: {self.distribution(kind, depth - 1)}")
             return f"match {self.make(subject, depth)} {{ {', '.join(arms)} }}"
@@ -531,7 +539,10 @@ class _World:
             kinds: list[Kind] = [Truth(), *self.enums]
             kinds += [Range(low, low + n) for n in (1, 2, 3, 4, 5, 6, 7, 9, 9, 11, 14, 19)]
             if arrays and rng.random() < 0.15:
-                kinds = [Row(2, None, Truth()), Row(len(self.enums[0].members), self.enums[0], Range(0, 1))]
+                kinds = [
+                    Row(2, None, Truth()),
+                    Row(len(self.enums[0].members), self.enums[0], Range(0, 1)),
+                ]
             kinds = [k for k in kinds if count_values(k) <= limit]
             if not kinds:
                 break
@@ -568,7 +579,7 @@ class _World:
             lines.append(f"const HALF = {rng.choice(['1/2', '3/10', '1 - 1/5'])}\n")
             self.maker = self.maker.over({"HALF": Ratio(True)})
         if rng.random() < 0.4:
-            inner = Row(2, None, rng.choice([Range(-2, 2), Ratio(True), Truth()]))
+            inner = Row(2, None, _pick(rng, Range(-2, 2), Ratio(True), Truth()))
             row = Row(len(self.enums[0].members), self.enums[0], rng.choice([inner, inner.item]))
             lines.append(f"table GRID: {show_kind(row)} = {self.maker.literal(row)}\n")
             self.maker = self.maker.over({"GRID": row})
@@ -613,7 +624,9 @@ class _World:
             if rng.random() < 0.3:
                 now = self._let(f"early{i}", now, lines)
             kind = self._chance_kind()
-            lines.append(("chance", f"chance c{i}: {show_kind(kind)} = {now.distribution(kind, 2)}"))
+            lines.append(
+                ("chance", f"chance c{i}: {show_kind(kind)} = {now.distribution(kind, 2)}")
+            )
             now = now.over({f"c{i}": kind})
         late = [f"{n}'" for n in self.states if rng.random() < 0.92]
         late += [f"late{i}" for i in range(rng.choice([0, 0, 1, 2]))]
@@ -662,10 +675,10 @@ class _World:
 
     def _chance_kind(self) -> Kind:
         low = self.rng.randint(-1, 1)
-        return self.rng.choice([Truth(), Whole(), Range(low, low + 2), *self.enums])
+        return _pick(self.rng, Truth(), Whole(), Range(low, low + 2), *self.enums)
 
     def _let(self, name: str, now: Maker, lines: list[tuple[str, str]]) -> Maker:
-        kind = self.rng.choice([Truth(), Range(-2, 3), Ratio(), *self.enums])
+        kind = _pick(self.rng, Truth(), Range(-2, 3), Ratio(), *self.enums)
         lines.append(("", f"let {name} = {now.make(kind, 2)}"))
         return now.over({name: kind})
 
@@ -677,7 +690,9 @@ class _World:
             if isinstance(kind, Row) or kind is None or rng.random() < 0.3:
                 continue
             if isinstance(kind, Truth | Choice) or rng.random() < 0.5:
-                parts.append(f"(if {name} == {now.literal(kind)} then {now.literal(Ratio())} else 0)")
+                parts.append(
+                    f"(if {name} == {now.literal(kind)} then {now.literal(Ratio())} else 0)"
+                )
             else:
                 parts.append(f"{name} * {now.literal(Ratio())}")
         rng.shuffle(parts)
@@ -713,7 +728,9 @@ class _World:
                 observer = observer.over({table.name: table.kind})
         if rng.random() < 0.4:
             head, function, body = self._function_parts("near", maker, 2)
-            slots.append(Slot("def", "near", head, function.result, body.make(function.result, 2), body))
+            slots.append(
+                Slot("def", "near", head, function.result, body.make(function.result, 2), body)
+            )
             observer = observer.over({}, (function,))
         if rng.random() < 0.3:
             slots.append(self._idle(maker))
@@ -722,7 +739,9 @@ class _World:
         return Agent(tuple(slots), self._lines(observer, tables), frozenset(idle))
 
     def _param(self, name: str, kind: Kind) -> Slot:
-        return Slot("param", name, f"param {name}: {show_kind(kind)}", kind, self.maker.literal(kind))
+        return Slot(
+            "param", name, f"param {name}: {show_kind(kind)}", kind, self.maker.literal(kind)
+        )
 
     def _idle(self, maker: Maker) -> Slot:
         form = self.rng.randrange(3)
@@ -758,7 +777,13 @@ class _World:
             case Truth():
                 return f"if {variable} then 1 else 0", None
             case Range(low, _):
-                return (f"{variable} - {low}" if low > 0 else f"{variable} + {-low}" if low else variable), None
+                return (
+                    f"{variable} - {low}"
+                    if low > 0
+                    else f"{variable} + {-low}"
+                    if low
+                    else variable
+                ), None
             case Choice() as enum:
                 if self.rng.random() < 0.7:
                     return variable, enum
@@ -776,7 +801,9 @@ class _World:
         for name in plan:
             is_let = name.startswith("now")
             kind = (
-                rng.choice([Truth(), Range(-2, 3), Ratio(), *self.enums]) if is_let else self.actions[name]
+                _pick(rng, Truth(), Range(-2, 3), Ratio(), *self.enums)
+                if is_let
+                else self.actions[name]
             )
             value = tables.get(name) if rng.random() < 0.8 else None
             value = value or (maker.literal(kind) if rng.random() < 0.2 else maker.make(kind, 3))
@@ -792,7 +819,12 @@ def wasteful(rng: Random, value: str, kind: Kind) -> str:
     forms = [f"if true then {value} else {value}", f"[{value}, {value}][1]", f"[{value}][0]"]
     match kind:
         case Range() | Whole() | Ratio():
-            forms += [f"({value}) + 0", f"min({value}, {value})", f"1 * ({value})", f"-(-({value}))"]
+            forms += [
+                f"({value}) + 0",
+                f"min({value}, {value})",
+                f"1 * ({value})",
+                f"-(-({value}))",
+            ]
         case Truth():
             forms += [f"not (not ({value}))", f"({value}) and true", f"false or ({value})"]
         case _:
@@ -973,7 +1005,9 @@ def _misshapen(world: _World, agent: Agent) -> _Made:
     forms: list[Agent] = [
         replace(agent, lines=tuple(x for x in agent.lines if x is not line)),
         replace(agent, lines=(*agent.lines, line)),
-        replace(agent, slots=(*agent.slots, Slot("param", "main", "param main: bool", Truth(), "true"))),
+        replace(
+            agent, slots=(*agent.slots, Slot("param", "main", "param main: bool", Truth(), "true"))
+        ),
         replace(
             agent,
             slots=(
@@ -993,7 +1027,12 @@ def _out_of_range(world: _World, agent: Agent) -> _Made:
     maker = line.maker
     whole = maker.make(Whole(), 2)
     if isinstance(line.kind, Range):
-        values = [whole, f"{line.value} + 1", str(line.kind.high + 1), f"{line.value} - (if {maker.make(Truth(), 1)} then 1 else 0)"]
+        values = [
+            whole,
+            f"{line.value} + 1",
+            str(line.kind.high + 1),
+            f"{line.value} - (if {maker.make(Truth(), 1)} then 1 else 0)",
+        ]
     elif isinstance(line.kind, Choice):
         values = [f"{line.kind.name}({whole})", f"{line.kind.name}({len(line.kind.members)})"]
     else:
@@ -1016,7 +1055,12 @@ def _bad_constant(world: _World, agent: Agent) -> _Made:
     slot = world.rng.choice(params)
     assert isinstance(slot.kind, Range)
     value = world.rng.choice(
-        [f"{slot.kind.high} + 1", str(slot.kind.low - 1), f"{slot.kind.low} div 0", str(slot.kind.high)]
+        [
+            f"{slot.kind.high} + 1",
+            str(slot.kind.low - 1),
+            f"{slot.kind.low} div 0",
+            str(slot.kind.high),
+        ]
     )
     return _fine(agent.with_slot(slot, value))
 
@@ -1094,6 +1138,3 @@ def _coarse(old: s.Code, new: s.Code, edit: Edit, whole: set[str]) -> Edit:
     before, after = old.slot(edit.slot), new.slot(edit.slot)
     assert before is not None and after is not None
     return Replace(edit.slot, (), digest_node(before), after)
-
-
-__all__ = ["Fraction", "RandomMachine", "RandomRewrite", "random_edits", "random_machine"]

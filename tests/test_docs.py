@@ -81,20 +81,16 @@ def blocks_of(path: Path) -> Iterator[Block]:
     """The fenced blocks of a document."""
     opened: Block | None = None
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.lstrip().startswith("```"):
-            if opened is not None:
-                opened = replace(opened, lines=(*opened.lines, line))
-            continue
-        assert line.startswith("```"), f"{path}:{number}: an indented fence"
-        if opened is not None:
-            assert line == "```", f"{path}:{number}: a block inside a block"
+        if opened is None and line.startswith("```"):
+            kind, _, name = line[3:].partition(" ")
+            opened = Block(kind, name, number + 1, ())
+        elif opened is not None and line == "```":
             yield opened
             opened = None
-            continue
-        kind, _, name = line[3:].partition(" ")
-        assert kind in KINDS, f"{path}:{number}: {kind or 'nothing'} says not how to run the block"
-        opened = Block(kind, name, number + 1, ())
-    assert opened is None, f"{path}: a block is not closed"
+        elif opened is not None:
+            opened = replace(opened, lines=(*opened.lines, line))
+    if opened is not None:
+        yield replace(opened, kind="not closed")
 
 
 def snippets(kind: str) -> list[Snippet]:
@@ -119,6 +115,12 @@ def check_snippet(snippet: Snippet) -> Program:
     new = {slot.name: slot for slot in parse_patch(text).slots}
     kept = [new.pop(slot.name, slot) for slot in machine.agent.slots]
     return check_totality(replace(machine, agent=s.Code((*new.values(), *kept)))).program
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_block_says_how_it_is_run(path: Path) -> None:
+    assert not [f"{b.line}: {b.kind}" for b in blocks_of(path) if b.kind not in KINDS]
+    assert not re.search(r"^[ \t]+```", path.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 # --- machines and expressions --------------------------------------------------------------------

@@ -268,10 +268,11 @@ def code(context: Context, name: str, number: bool, digest: bool, as_json: bool)
 
 def _positions(tree: Code) -> dict[str, Any]:
     """By slot, every position with the kind of node that stands there."""
+    from dsl.codec import tag_of
     from dsl.syntax import positions
 
     return {
-        slot.name: {json.dumps(list(p)): type(node).__name__ for p, node in positions(slot)}
+        slot.name: {json.dumps(list(p)): tag_of(node) for p, node in positions(slot)}
         for slot in tree.slots
     }
 

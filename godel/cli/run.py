@@ -77,7 +77,8 @@ at_option = click.option(
 # --- eval and simulate ---------------------------------------------------------------------------
 
 
-@click.command(name="eval")
+# an expression may begin with a sign, which click would take for an option
+@click.command(name="eval", context_settings={"ignore_unknown_options": True})
 @click.argument("file")
 @click.argument("expression", required=False)
 @click.option(

@@ -165,9 +165,9 @@ def explain(code: str | None, as_json: bool) -> None:
             for name, page in CODES.items():
                 say(f"{name}  {page.title}")
         return
-    page = CODES.get(code.upper())
-    if page is None:
+    if code.upper() not in CODES:
         raise usage(f"no code {code}", "godel explain lists them")
+    page = CODES[code.upper()]
     if as_json:
         print_json("explain", {"code": code.upper(), "title": page.title, "text": page.text})
     else:

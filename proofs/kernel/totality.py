@@ -127,7 +127,7 @@ class _Prover:
             self.known[name] = span_of(kind)
 
     def draw(self, name: str, dist: s.Dist, kind: Type) -> None:
-        """Let later expressions read a draw: any value of its type; of a type without end, any in the hull of its map."""
+        """Let later expressions read a draw: any value of its type, or of a type without end any that its map mentions."""
         domain = _domain(kind)
         self.free[name] = kind
         if domain is not None:
@@ -139,7 +139,11 @@ class _Prover:
         except (NotProved, KeyError):
             return
         self.known[name] = hulled
-        if isinstance(hulled, Range) and isinstance(kind, Int):
+        variables = frozenset({*self.free, *self.defined, *self.known})
+        mentioned = _mentioned(self.names, dist, variables)
+        if mentioned is not None:
+            self.domains[name] = lambda: iter(mentioned)
+        elif isinstance(hulled, Range) and isinstance(kind, Int):
             low, high = hulled.low, hulled.high
             if isinstance(low, int) and isinstance(high, int):
                 self.domains[name] = lambda: iter(range(low, high + 1))
@@ -324,6 +328,32 @@ def _require_value(
     value = intervals.value(entry.value, names)
     if kind is not None:
         intervals.require(value, kind, what, entry.value)
+
+
+def _mentioned(names: Globals, dist: s.Dist, variables: frozenset[str]) -> list[Value] | None:
+    """The values that a distribution mentions, or None where one of them is not constant."""
+    evaluator = Evaluator(names)
+    found: dict[Value, None] = {}
+    for node in s.walk(dist):
+        entries: list[tuple[s.Weighted, dict[str, Any]]] = []
+        match node:
+            case s.DistLet():
+                return None
+            case s.DistMap(listed):
+                entries = [(entry, {}) for entry in listed]
+            case s.DistFor(var, low, high, entry):
+                ends = evaluator.value(low, {}), evaluator.value(high, {})
+                entries = [(entry, {var: i}) for i in range(ends[0], ends[1] + 1)]
+            case _:
+                continue
+        for entry, local in entries:
+            if names_read(entry.value) & (variables - local.keys()):
+                return None
+            try:
+                found[evaluator.value(entry.value, local)] = None
+            except EvaluationFault:
+                return None
+    return list(found)
 
 
 def _drawn(intervals: Intervals, dist: s.Dist, names: Names) -> Abstract:
