@@ -41,4 +41,4 @@ bench: $(STAMP) ## measure speed, as ratios
 	@$(BIN)/python bench/bench.py
 
 golden: $(STAMP) ## rewrite the expected outputs under tests/; read the diff afterwards
-	@UPDATE_GOLDEN=1 $(BIN)/pytest -q -n 2
+	@UPDATE_GOLDEN=1 $(BIN)/pytest -q

@@ -48,9 +48,8 @@ def main() -> int:
             return 1
     if verify_without_solver([*store, "verify"]):
         return 1
-    print(
-        f"\n{time.perf_counter() - began:.1f} s in all; the program it ended with: godel --store {LEDGER} code"
-    )
+    print(f"\nthe program it ended with: godel --store {LEDGER} code", flush=True)
+    print(f"{time.perf_counter() - began:.1f} s in all", file=sys.stderr)
     return 0
 
 

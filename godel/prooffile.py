@@ -133,34 +133,35 @@ def proof_premises(proof: ProofFile) -> list[Premise]:
 # --- in words ------------------------------------------------------------------------------------
 
 
-def describe_statement(statement: Statement) -> str:
-    """A statement in one sentence."""
+def describe_statement(statement: Statement, digits: int = 64) -> str:
+    """A statement in one sentence; `digits` says how much of a digest is shown."""
     match statement:
         case Improvement(_, criterion, old, new, old_upper, new_lower, gain):
             return (
-                f"program {new[:12]} is an improvement on {old[:12]} ({criterion}): "
+                f"program {new[:digits]} is an improvement on {old[:digits]} ({criterion}): "
                 f"U(new) >= {new_lower} > {old_upper} >= U(old), a gain of at least {gain}"
             )
         case NoImprovement(_, criterion, old, new, old_lower, new_upper):
             return (
-                f"program {new[:12]} is no improvement on {old[:12]} ({criterion}): "
+                f"program {new[:digits]} is no improvement on {old[:digits]} ({criterion}): "
                 f"U(new) <= {new_upper} <= {old_lower} <= U(old)"
             )
         case Optimality(_, program, lower, upper, gap):
             claim = f"its U >= {lower}, and no program's U exceeds {upper}"
-            return f"no program beats {program[:12]} by more than {gap}: {claim}"
+            return f"no program beats {program[:digits]} by more than {gap}: {claim}"
         case ValueBounds(_, program, lower, upper):
-            return f"the value of program {program[:12]} lies between {lower} and {upper}"
+            return f"the value of program {program[:digits]} lies between {lower} and {upper}"
         case Chain(_, criterion, first, last, links, gain):
-            return f"{links} improvements ({criterion}) lead from {first[:12]} to {last[:12]}; they gain at least {gain}"
+            way = f"lead from {first[:digits]} to {last[:digits]}"
+            return f"{links} improvements ({criterion}) {way}; they gain at least {gain}"
 
 
-def describe_proof(proof: ProofFile, depth: int) -> list[str]:
+def describe_proof(proof: ProofFile, depth: int, digits: int = 64) -> list[str]:
     """The proof as an indented tree: claim, premises, and at depth 2 the inequality at every state."""
     statement = check_proof(proof).statement
-    lines = [f"proved: {describe_statement(statement)}"]
+    lines = [f"proved: {describe_statement(statement, digits)}"]
     lines += [f"  assuming: {text}" for text in ASSUMPTIONS]
-    lines.append(f"  world and utility: declarations {statement.declarations[:12]}")
+    lines.append(f"  world and utility: declarations {statement.declarations[:digits]}")
     if depth >= 1:
         old, new = proof.programs
         for title, table, program, relation in _parts(proof.certificate, old, new):

@@ -179,7 +179,11 @@ def test_explain_prints_the_page_of_a_code(capsys: pytest.CaptureFixture[str]) -
 
 DEEP = {
     "else if": "reward = " + "if temp == 3 then 1 else " * 190 + "0",
-    "tests": "reward = if " + "(if " * 95 + "true" + " then true else false)" * 95 + " then 1 else 0",
+    "tests": "reward = if "
+    + "(if " * 95
+    + "true"
+    + " then true else false)" * 95
+    + " then 1 else 0",
     "not": "reward = if " + "not " * 190 + "true then 1 else 0",
     "let": "reward = " + "".join(f"let x{i} = temp in " for i in range(190)) + "0",
     "match": "reward = " + "match temp { 1: 2, else: " * 190 + "0" + "}" * 190,
@@ -187,7 +191,10 @@ DEEP = {
     "and": "reward = if " + "(true and " * 95 + "true" + ")" * 95 + " then 1 else 0",
     "==": "reward = if " + "(true == " * 95 + "true" + ")" * 95 + " then 1 else 0",
     "arrays": "let a = " + "[" * 190 + "temp" + "]" * 190,
-    "comprehensions": "let a = " + "".join(f"[for i{i} in 0..0: " for i in range(190)) + "1" + "]" * 190,
+    "comprehensions": "let a = "
+    + "".join(f"[for i{i} in 0..0: " for i in range(190))
+    + "1"
+    + "]" * 190,
     "distributions": "chance c: int = " + "if temp == 3 then {1: 1} else " * 190 + "{0: 1}",
     "calls": "def f(x: int 0..40): int 0..40 = x\nreward = " + "f(" * 190 + "temp" + ")" * 190,
     "calls of calls": "def f0(x: int): int = x\n"
@@ -220,7 +227,22 @@ def test_code_deeper_than_any_file_is_refused_from_whatever_source() -> None:
 # --- robustness ----------------------------------------------------------------------------------
 
 _TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*'?|[0-9][0-9_./]*|[^\sA-Za-z0-9_]|\n")
-_STRANGE = ["0", "-1", "1/0", "99999999999", "(", "]", "{", "}", "'", "if", "let", "é", "\x00", ".."]
+_STRANGE = [
+    "0",
+    "-1",
+    "1/0",
+    "99999999999",
+    "(",
+    "]",
+    "{",
+    "}",
+    "'",
+    "if",
+    "let",
+    "é",
+    "\x00",
+    "..",
+]
 
 
 def mutate(text: str, chosen: random.Random, pool: list[str]) -> str:
@@ -269,15 +291,20 @@ def survives(text: str) -> bool:
 
 
 def test_mutant_files_are_accepted_or_refused_but_never_crash() -> None:
-    sources = [p.read_text(encoding="utf-8") for p in (*EXAMPLES, *FINE, *BROKEN)]
-    sources = [text for text in sources if 0 < len(text) < 4_000]
-    pool = sorted({t for text in sources for t in _TOKEN.findall(text)})
+    sound, broken = read_sources(EXAMPLES + FINE), read_sources(BROKEN)
+    pool = sorted({t for text in sound + broken for t in _TOKEN.findall(text)})
     accepted = 0
     for seed in range(MUTANTS):
         chosen = random.Random(seed)
-        text = mutate(chosen.choice(sources), chosen, pool)
+        text = mutate(chosen.choice(broken if seed % 3 == 0 else sound), chosen, pool)
         try:
             accepted += survives(text)
         except Exception as error:
             raise AssertionError(f"seed {seed}: {error!r} on\n{text}") from error
-    assert MUTANTS // 100 < accepted < MUTANTS // 2
+    assert MUTANTS // 20 < accepted < MUTANTS // 2
+
+
+def read_sources(paths: list[Path]) -> list[str]:
+    """The texts of some files, the very large ones left out."""
+    texts = [path.read_text(encoding="utf-8") for path in paths]
+    return [text for text in texts if 0 < len(text) < 4_000]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
-from godel.cli.output import above, below, styled
+from godel.cli.output import above, below, shown_id, styled
 from godel.ledger import Entry, Kind
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def describe_entry(entry: Entry, task: Task | None = None, *, verbose: bool = Fa
     """One line of a log; `verbose` adds what shows it, below."""
     body = cast(Mapping[str, Any], entry.body)
     kind = entry.kind.value
-    head = f"{entry.seq:>4} {entry.id[:12]} {styled(f'{kind:<9}', fg=COLOURS.get(kind))}"
-    lines = [f"{head} {_summary(entry, body)}".rstrip()]
+    head = f"{entry.seq:>4} {styled(f'{kind:<9}', fg=COLOURS.get(kind, 'cyan'))}"
+    lines = [f"{head} {_summary(entry, body):<72}  {shown_id(entry.id)}"]
     if verbose:
         lines += [f"       {line}" for line in details(entry, task)]
     return "\n".join(lines)
@@ -61,9 +61,9 @@ def _summary(entry: Entry, body: Mapping[str, Any]) -> str:
         case Kind.ENDED:
             return _ended(body)
         case Kind.GENESIS | Kind.REVISION:
-            return f"{body['machine']}: program {body['code'][:12]}"
+            return f"{body['machine']}: program {shown_id(body['code'])}"
         case _:
-            return f"program {body['code'][:12]}" if "code" in body else ""
+            return f"program {shown_id(body['code'])}" if "code" in body else ""
 
 
 def refusal(claim: Mapping[str, Any]) -> str:
@@ -113,7 +113,7 @@ def details(entry: Entry, task: Task | None) -> list[str]:
             lines.append(f"  help: {fault['help']}")
     if "counterexample" in body:
         lines += counterexample_lines(body)
-        lines.append(f"replay: godel cex {entry.id[:12]}")
+        lines.append(f"replay: godel cex {shown_id(entry.id)}")
     if "costs" in body:
         costs = body["costs"]
         steps = f"family {costs['family_steps']:,} steps, kernel {costs['kernel_steps']:,} steps"

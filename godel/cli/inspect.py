@@ -15,6 +15,7 @@ from godel.cli.output import (
     note,
     print_json,
     say,
+    shown_id,
     styled,
     usage,
     write_text,
@@ -103,7 +104,7 @@ def _print_graph(book: Book, everything: bool, as_json: bool) -> None:
         mark = "@" if node == book.history.head else "*" if entry.kind in IN_SHORT else "x"
         only = all(graph.out_degree(p) <= 1 for p in graph.predecessors(node))
         indent = "" if only and not everything else "  " * min(depth[node], 30)
-        say(f"{indent}{mark} {node[:12]} {describe_entry(entry).strip()}")
+        say(f"{indent}{mark} {shown_id(node)} {describe_entry(entry).strip()}")
 
 
 @click.command()
@@ -187,7 +188,7 @@ def _diff(book: Book, before: str, after: str) -> list[str]:
     from dsl.printer import print_code
 
     old, new = (print_code(book.history.load_code(d)).splitlines() for d in (before, after))
-    return list(unified_diff(old, new, before[:12], after[:12], lineterm="", n=2))
+    return list(unified_diff(old, new, shown_id(before), shown_id(after), lineterm="", n=2))
 
 
 @click.command()
@@ -204,7 +205,7 @@ def cex(context: Context, name: str, as_json: bool) -> None:
             return
         if "counterexample" not in body:
             raise usage(
-                f"entry {entry.id[:12]} is {entry.kind.value}; only refused and invalid attempts have one"
+                f"entry {shown_id(entry.id)} is {entry.kind.value}; only refused and invalid attempts have one"
             )
         replayed = _replay(book, entry)
         if replayed != body["counterexample"]:

@@ -85,6 +85,16 @@ def styled(text: str, **style: Any) -> str:
     return click.style(text, **style)
 
 
+def id_digits() -> int:
+    """How many digits of an id are shown: enough to name it on a terminal, all of them in a pipe."""
+    return 12 if sys.stdout.isatty() else 64
+
+
+def shown_id(name: str) -> str:
+    """An id or a digest as it is printed."""
+    return name[: id_digits()]
+
+
 # --- numbers -------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from godel.cli.ledgers import Book, open_book
-from godel.cli.output import Context, Exit, is_terminal, note, print_json, read_text, say, usage
+from godel.cli.output import (
+    Context,
+    Exit,
+    id_digits,
+    is_terminal,
+    note,
+    print_json,
+    read_text,
+    say,
+    shown_id,
+    usage,
+)
 from godel.ledger import Entry, Kind, LedgerError
 
 if TYPE_CHECKING:
@@ -57,7 +68,7 @@ def show(
             raise usage(f"there are {len(texts)} premises")
         click.echo("\n".join(texts if premise is None else [texts[premise - 1]]), nl=False)
     else:
-        for line in describe_proof(proof, depth):
+        for line in describe_proof(proof, depth, id_digits()):
             say(line)
 
 
@@ -67,7 +78,7 @@ def _proof_of(book: Book, name: str) -> ProofFile:
     entry = book.find(name)
     body = cast(Any, entry.body)
     if not body.get("certificate"):
-        raise usage(f"entry {entry.id[:12]} is {entry.kind.value} and holds no proof")
+        raise usage(f"entry {shown_id(entry.id)} is {entry.kind.value} and holds no proof")
     opening = book.entries[book.chapters[entry.seq]]
     blob = book.store.blob
     ended = entry.kind is Kind.ENDED
@@ -108,7 +119,7 @@ def check(context: Context, name: str, as_json: bool) -> None:
     if as_json:
         print_json("proof-check", {"holds": True, "claim": encode_claim(theorem)})
     else:
-        say(f"proved: {describe_statement(theorem.statement)}")
+        say(f"proved: {describe_statement(theorem.statement, id_digits())}")
 
 
 @click.command()

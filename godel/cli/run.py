@@ -24,6 +24,7 @@ from godel.cli.output import (
     print_json,
     read_text,
     say,
+    shown_id,
     usage,
 )
 
@@ -350,7 +351,7 @@ def revision(context: Context, file: str, as_json: bool) -> None:
     if as_json:
         print_json("revision", entry_json(entry))
     else:
-        say(f"{entry.id[:12]} revision: a new chapter of {machine.declarations.name}")
+        say(f"{shown_id(entry.id)} revision: a new chapter of {machine.declarations.name}")
 
 
 def _in_order(file: str, source: str, work: Any) -> Any:
@@ -464,7 +465,7 @@ def _print_verdict(entry: Entry) -> None:
 
 def _headline(session: Session) -> str:
     history = session.history
-    return f"{history.machine}: chapter of {len(history.links)} accepted rewrites, program {history.head[:12]}"
+    return f"{history.machine}: chapter of {len(history.links)} accepted rewrites, program {shown_id(history.head)}"
 
 
 class _Watch:

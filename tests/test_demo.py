@@ -1,0 +1,70 @@
+"""What `make demo` shows: README quotes it, and the run is the one that is promised."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+BLOCK = re.compile(r"(```text\n\$ make demo\n)(.*?)(```\n)", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What the demo prints into a pipe, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("demo")
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    done = subprocess.run(
+        [sys.executable, "examples/demo.py"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_readme_shows_the_output_of_the_demo(shown: str) -> None:
+    text = README.read_text(encoding="utf-8")
+    if os.environ.get("UPDATE_GOLDEN"):
+        text = BLOCK.sub(lambda m: m[1] + shown.lstrip("\n") + m[3], text)
+        README.write_text(text, encoding="utf-8")
+    quoted = BLOCK.search(text)
+    assert quoted is not None
+    assert quoted[2] == shown.lstrip("\n")
+
+
+def test_demo_accepts_at_least_ten_rewrites_of_states_regions_and_everything(shown: str) -> None:
+    log = shown.split("# the history")[1].split("# one proof")[0]
+    families = re.findall(r"^ +\d+ accepted +(\w+)", log, re.MULTILINE)
+    assert len(families) >= 10
+    assert set(families) == {"patch_one", "patch_region", "patch_all"}
+
+
+def test_demo_refuses_between_what_it_accepts_and_shows_why(shown: str) -> None:
+    verdicts = re.findall(
+        r"^ +\d+ (accepted|refused)", shown.split("# the history")[0], re.MULTILINE
+    )
+    between = "".join(v[0] for v in verdicts)
+    assert re.search("ar+a", between), between
+    assert "first difference at" in shown
+
+
+def test_demo_ends_within_a_hundred_thousandth_of_the_best(shown: str) -> None:
+    ended = [line for line in shown.splitlines() if "the searcher stopped" in line]
+    gap = re.search(r"none beats this one by more than (0\.\d+)", ended[-1])
+    assert gap is not None
+    assert float(gap[1]) < 1e-5
+    assert "no program exceeds U = 0.414641" in ended[-1]
+    assert re.search(
+        r"checked (\d+)/\1 theorems, 0 solver-trusted, 0 skipped, head [0-9a-f]{64}", shown
+    )
