@@ -22,6 +22,11 @@ class Builder(TermBuilder):
         environment = self._one(s.Environment, "environment", items, name)
         utility = self._one(s.Utility, "utility", items, name)
         agent = self._one(s.Code, "agent", items, name)
+        if agent.span is not NO_SPAN and not any(
+            isinstance(slot, s.Policy) for slot in agent.slots
+        ):
+            message = "the agent has no `policy` block; it has exactly one without a name"
+            self.report("G004", message, _head(agent.span, "agent"), "add `policy { … }`")
         top = tuple(i for i in items if isinstance(i, s.Enum | s.Const | s.Table | s.Def))
         span = over(parts[:2]).to(next((p for p in parts[::-1] if p is not None), name).span)
         return s.Machine(s.Declarations(str(name), top, environment, utility, span), agent, span)
@@ -139,9 +144,6 @@ class Builder(TermBuilder):
         for extra in policies[1:]:
             message = "a second `policy` without a name; an agent has exactly one"
             self.report("G004", message, _head(extra.span, "policy"))
-        if not policies:
-            message = "the agent has no `policy` block; it has exactly one without a name"
-            self.report("G004", message, parts[0].span, "add `policy { … }`")
         return s.Code(slots, over_named(parts, parts[0]))
 
     def build_memory(self, parts: Parts) -> None:

@@ -319,7 +319,9 @@ class Typer:
         return self._joined([expr.then, expr.otherwise], local, "the branches of if")
 
     def _joined(self, bodies: list[s.Expr], local: LocalTypes, what: str) -> Type | None:
-        kinds = [self.infer(body, local) for body in bodies]
+        kinds: list[Type | None] = []
+        for body in bodies:  # no comprehension: its frame would count where branches nest deeply
+            kinds.append(self.infer(body, local))
         joint: Type | None = None
         for kind, body in zip(kinds, bodies, strict=True):
             if kind is None:
@@ -412,7 +414,9 @@ class Typer:
         self.faults.add("G010", message, expr)
 
     def _numbers(self, expr: s.Call, local: LocalTypes) -> Type | None:
-        kinds = [self._number(a, local, f"an argument of {expr.name}") for a in expr.args]
+        kinds: list[Type | None] = []
+        for arg in expr.args:  # no comprehension: its frame would count where calls nest deeply
+            kinds.append(self._number(arg, local, f"an argument of {expr.name}"))
         if any(k is None for k in kinds):
             return None
         return Rat() if any(isinstance(k, Rat) for k in kinds) else Int()

@@ -51,7 +51,7 @@ def parse_expression(text: str) -> Expr:
 
 
 def parse_patch(text: str) -> Code:
-    """The code of a file that holds one `agent { … }` block and nothing else. Raises DslError."""
+    """The items of a file that holds one `agent { … }` block and nothing else. Raises DslError."""
     return cast(Code, _parse(text, "patch"))
 
 

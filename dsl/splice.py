@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
+import re
+
 from dsl import syntax as s
 from dsl.formatter import format_source
 from dsl.parser import parse_machine
 from dsl.printer import print_code, print_slot
 
+_OPENING = re.compile(r"agent(?:\s++|#[^\n]*+)*+\{")
+
 
 def splice_code(source: str, code: s.Code) -> str:
     """The file with `code` as its agent: unchanged slots keep their text and comments, others are printed anew."""
     agent = parse_machine(source).agent
-    kept = {slot.name: slot for slot in agent.slots}
+    start, end = agent.span.start, agent.span.end
+    before = [slot.name for slot in agent.slots if code.slot(slot.name) is not None]
+    after = [slot.name for slot in code.slots if agent.slot(slot.name) is not None]
+    opening = _OPENING.match(source, start)
+    if before != after or opening is None:
+        # the slots stand in another order: print the whole block
+        text = print_code(code).rstrip()
+    else:
+        text = source[start : opening.end()] + _merge(source, opening.end(), agent, code) + "}"
+    return format_source(source[:start] + text + source[end:])
+
+
+def _merge(source: str, at: int, agent: s.Code, code: s.Code) -> str:
+    """What stands between the braces, from `at` on; an added slot comes before the old one that it precedes."""
+    coming = list(code.slots)
     pieces: list[str] = []
-    at = agent.slots[0].span.start if agent.slots else agent.span.start
-    if [slot.name for slot in code.slots if slot.name in kept] != [s.name for s in agent.slots]:
-        # a slot was removed or moved: print the whole block
-        text = source[: agent.span.start] + print_code(code).rstrip() + source[agent.span.end :]
-        return format_source(text)
-    pieces.append(source[:at])
-    for slot in code.slots:
-        there = kept.get(slot.name)
-        if there is None:
-            pieces.append(print_slot(slot) + "\n\n")
+    for there in agent.slots:
+        gap, at = source[at : there.span.start], there.span.end
+        slot = code.slot(there.name)
+        if slot is None:
+            pieces.append(gap)
             continue
-        pieces.append(source[at : there.span.start])
-        same = there == slot
-        pieces.append(source[there.span.start : there.span.end] if same else print_slot(slot))
-        at = there.span.end
-    pieces.append(source[at:])
-    return format_source("".join(pieces))
+        added = coming[: coming.index(slot)]
+        del coming[: len(added) + 1]
+        same = slot == there
+        pieces += [
+            _insert(gap, added),
+            source[there.span.start : there.span.end] if same else print_slot(slot),
+        ]
+    return "".join([*pieces, _insert(source[at : agent.span.end - 1], coming)])
+
+
+def _insert(gap: str, slots: list[s.Slot]) -> str:
+    """White space and comments with slots between them, after what belongs to the line before."""
+    if not slots:
+        return gap
+    line, newline, rest = gap.partition("\n")
+    if not newline:
+        line, rest = "", gap
+    return "\n".join([line, *map(print_slot, slots), "", rest])

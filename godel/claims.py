@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsl.codec import Json, encode_rational
-from proofs.kernel.theorem import Improvement, NoImprovement, Optimality, Theorem
+from proofs.kernel.theorem import Improvement, NoImprovement, Optimality, Theorem, ValueBounds
 
 
 def encode_claim(theorem: Theorem) -> Json:
@@ -28,5 +28,8 @@ def encode_claim(theorem: Theorem) -> Json:
                 "upper": encode_rational(upper),
                 "gap": encode_rational(gap),
             }
+        case ValueBounds(_, _, least, most):
+            sides = {"lower": least, "upper": most}
+            return {k: None if v is None else encode_rational(v) for k, v in sides.items()}
         case other:
             raise TypeError(f"no claim of the ledger: {other}")

@@ -117,7 +117,8 @@ class History:
             attempt = Attempt(body["try"], entry.kind.value, body["gain"], body["cost"])
             self.reports = self.searcher.next_reports(self.reports, attempt)
             self.step += 1
-        if entry.kind is not Kind.EMPTY:
+        if entry.kind not in (Kind.EMPTY, Kind.ACCEPTED):
+            # what was accepted may be taken again after a checkout of its base
             again = body["rlimit"] if entry.kind is Kind.UNDECIDED else NO_LIMIT
             self.tried.setdefault(self.head, {})[candidate_key(body["result"], body["edits"])] = (
                 again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -133,35 +134,32 @@ def proof_premises(proof: ProofFile) -> list[Premise]:
 # --- in words ------------------------------------------------------------------------------------
 
 
-def describe_statement(statement: Statement, digits: int = 64) -> str:
-    """A statement in one sentence; `digits` says how much of a digest is shown."""
+def describe_statement(statement: Statement, name: Callable[[str], str] = str) -> str:
+    """A statement in one sentence; `name` says how digests are written."""
     match statement:
         case Improvement(_, criterion, old, new, old_upper, new_lower, gain):
             return (
-                f"program {new[:digits]} is an improvement on {old[:digits]} ({criterion}): "
+                f"program {name(new)} is an improvement on {name(old)} ({criterion}): "
                 f"U(new) >= {new_lower} > {old_upper} >= U(old), a gain of at least {gain}"
             )
         case NoImprovement(_, criterion, old, new, old_lower, new_upper):
             return (
-                f"program {new[:digits]} is no improvement on {old[:digits]} ({criterion}): "
+                f"program {name(new)} is no improvement on {name(old)} ({criterion}): "
                 f"U(new) <= {new_upper} <= {old_lower} <= U(old)"
             )
         case Optimality(_, program, lower, upper, gap):
             claim = f"its U >= {lower}, and no program's U exceeds {upper}"
-            return f"no program beats {program[:digits]} by more than {gap}: {claim}"
+            return f"no program beats {name(program)} by more than {gap}: {claim}"
         case ValueBounds(_, program, lower, upper):
-            return f"the value of program {program[:digits]} lies between {lower} and {upper}"
+            return f"the value of program {name(program)} lies between {lower} and {upper}"
         case Chain(_, criterion, first, last, links, gain):
-            way = f"lead from {first[:digits]} to {last[:digits]}"
-            return f"{links} improvements ({criterion}) {way}; they gain at least {gain}"
+            return f"{links} improvements ({criterion}) lead from {name(first)} to {name(last)}; they gain at least {gain}"
 
 
-def describe_proof(proof: ProofFile, depth: int, digits: int = 64) -> list[str]:
+def describe_proof(proof: ProofFile, depth: int, name: Callable[[str], str] = str) -> list[str]:
     """The proof as an indented tree: claim, premises, and at depth 2 the inequality at every state."""
     statement = check_proof(proof).statement
-    lines = [f"proved: {describe_statement(statement, digits)}"]
-    lines += [f"  assuming: {text}" for text in ASSUMPTIONS]
-    lines.append(f"  world and utility: declarations {statement.declarations[:digits]}")
+    lines = describe_theorem(statement, name)
     if depth >= 1:
         old, new = proof.programs
         for title, table, program, relation in _parts(proof.certificate, old, new):
@@ -173,6 +171,16 @@ def describe_proof(proof: ProofFile, depth: int, digits: int = 64) -> list[str]:
                 + (f", old {old.size}" if old else "")
             )
     return lines
+
+
+def describe_theorem(statement: Statement, name: Callable[[str], str] = str) -> list[str]:
+    """A proved statement with everything it rests on."""
+    machine = f"world and utility: declarations {name(statement.declarations)}"
+    return [
+        f"proved: {describe_statement(statement, name)}",
+        *(f"  assuming: {text}" for text in ASSUMPTIONS),
+        f"  {machine}",
+    ]
 
 
 def _parts(
@@ -231,7 +239,7 @@ def _describe_table(
             done = ""
             if program is not None:
                 actions, ticks = program.act(state)
-                done = f"  ({show_actions(task, actions)}; {ticks} ticks)"
+                done = f"  ({show_actions(task, actions)}; {ticks} tick{'s' * (ticks != 1)})"
             lines.append(f"    L({show_state(task, state)}) = {value}{done}")
     return lines
 
@@ -243,6 +251,7 @@ __all__ = [
     "decode_proof",
     "describe_proof",
     "describe_statement",
+    "describe_theorem",
     "encode_proof",
     "proof_premises",
     "show_value",

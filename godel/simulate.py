@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
-from math import fsum, lcm, log, sqrt
+from math import exp, fsum, lcm, log, log1p, sqrt
 from random import Random
 
 from dsl.machine import Program, StateTuple
@@ -19,6 +19,7 @@ from proofs.kernel.theorem import ValueBounds
 from proofs.tactics.tables import Direction, Grid, ProgramBounds
 
 TAIL = 1e-9
+CUT_MAX = 100_000
 NORMAL_95 = 1.959963984540054
 
 
@@ -26,7 +27,8 @@ NORMAL_95 = 1.959963984540054
 class Sample:
     """Mean return with the half width of its 95 % interval (normal approximation), and the proved bounds of V.
 
-    `cut` is the length at which discounted episodes are cut, `tail` a bound on what that leaves out.
+    `cut` is the length at which discounted episodes are cut, `tail` a bound on what that leaves out where no reward is
+    larger than those met; 0 where no episode was cut.
     """
 
     mean: float
@@ -46,7 +48,7 @@ def simulate_program(
     chapter = Chapter(program.task.declarations)
     utility = program.task.utility
     runner = _Runner(chapter, program, Random(seed))
-    cut, tail = _cut(utility.horizon, float(utility.discount))
+    cut, tail = _cut(utility.horizon, utility.discount)
     returns: list[float] = []
     for i in range(episodes):
         returns.append(runner.episode(cut, float(utility.discount)))
@@ -62,13 +64,16 @@ def simulate_program(
     return Sample(mean, NORMAL_95 * spread, runner.steps, lower, upper, reason, shown_cut, tail)
 
 
-def _cut(horizon: int | None, g: float) -> tuple[int, float]:
+def _cut(horizon: int | None, g: Fraction) -> tuple[int, float]:
+    """After how many steps an episode is cut, and what all steps after that weigh together."""
     if horizon is not None:
         return horizon, 0.0
     if g == 0:
         return 1, 0.0
-    steps = int(log(TAIL) / log(g)) + 1
-    return steps, g**steps / (1 - g)
+    # of 1 - g, not of g, which as a float may be 1
+    rate = log(g) if g < Fraction(1, 2) else log1p(-float(1 - g))
+    steps = min(CUT_MAX, int(log(TAIL) / rate) + 1) if rate else CUT_MAX
+    return steps, exp(steps * rate) / float(1 - g)
 
 
 class _Runner:

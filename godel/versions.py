@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import metadata
+from typing import TYPE_CHECKING
 
-from dsl.codec import Json
+if TYPE_CHECKING:
+    from dsl.codec import Json
 
+VERSION = "0.1.0"  # of this package; the build reads it from here
 KERNEL = 1
-
-
-@cache
-def package_version() -> str:
-    """The version of this package."""
-    try:
-        return metadata.version("godel-machine")
-    except metadata.PackageNotFoundError:
-        return "0"
 
 
 @cache
 def solver_version() -> str:
     """The version of the solver, without loading it."""
+    from importlib import metadata
+
     try:
         return metadata.version("z3-solver")
     except metadata.PackageNotFoundError:

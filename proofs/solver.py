@@ -32,6 +32,13 @@ class SolverSays(Enum):
     UNKNOWN = "unknown"
 
 
+BETTER_PREMISES = (
+    "the lower bound of the new program",
+    "the upper bound of the old program",
+    "the comparison of the two",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class SolverAnswer:
     """Z3's answer to all premises of an obligation, and the resource units they took."""
@@ -102,17 +109,14 @@ def ask_about_improvement(
         return SolverAnswer(SolverSays.UNKNOWN, 0, str(error))
     answers = prove_all(premises, rlimit=rlimit, jobs=threads)
     used = sum(answer.rlimit_used for answer in answers)
-    for premise, answer in zip(premises, answers, strict=True):
-        title = premise.title.splitlines()[0].rstrip(".:")
+    for name, answer in zip(BETTER_PREMISES, answers, strict=True):
         match answer:
             case Unsat():
                 continue
             case Sat():
-                return SolverAnswer(SolverSays.CONTRADICTS, used, f"solver: sat on “{title}”")
+                return SolverAnswer(SolverSays.CONTRADICTS, used, f"solver: sat on {name}")
             case Unknown(_, reason):
-                return SolverAnswer(
-                    SolverSays.UNKNOWN, used, f"solver: unknown ({reason}) on “{title}”"
-                )
+                return SolverAnswer(SolverSays.UNKNOWN, used, f"solver: unknown ({reason}) on {name}")
     return SolverAnswer(SolverSays.PROVED, used)
 
 

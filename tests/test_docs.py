@@ -17,13 +17,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from cli import in_terminal
 
 from dsl import syntax as s
 from dsl.check import check_expression
@@ -204,7 +204,7 @@ def prepare(path: Path, directory: Path) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "HOME": str(directory),
         "LC_ALL": "C.UTF-8",
-        "NO_COLOR": "1",
+        "TERM": "dumb",
     }
 
 
@@ -214,20 +214,10 @@ def run_block(block: Block, directory: Path, environment: dict[str, str]) -> Ite
     for line in block.lines:
         if line.startswith("$ "):
             yield line
-            done = subprocess.run(
-                line[2:],
-                shell=True,
-                cwd=directory,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                encoding="utf-8",
-                check=False,
-            )
-            assert "internal error" not in done.stdout and done.returncode < 126, done.stdout
-            yield from done.stdout.splitlines()
+            # as a reader sees it: on a terminal ids are short
+            code, printed = in_terminal(["sh", "-c", line[2:]], cwd=directory, env=environment)
+            assert "internal error" not in printed and code < 126, printed
+            yield from printed.splitlines()
 
 
 # --- coverage ------------------------------------------------------------------------------------

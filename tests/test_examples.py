@@ -39,17 +39,35 @@ UNSPEAKABLE = {"attack_reward.godel", "attack_utility.godel"}
 Run = Callable[[str], list[str]]
 
 
+class Screen(StringIO):
+    """Where a reader looks: on a terminal ids are short."""
+
+    def __init__(self, page: StringIO) -> None:
+        super().__init__()
+        self.page = page
+
+    def write(self, text: str) -> int:
+        """Put text on the page."""
+        return self.page.write(text)
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
 def runner(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs commands in a fresh directory with a copy of the examples."""
     shutil.copytree(EXAMPLES, directory / "examples")
     monkeypatch.chdir(directory)
+    monkeypatch.setenv("TERM", "dumb")
 
     def run(command: str) -> list[str]:
         words = shlex.split(command.removesuffix(ECHO))
         assert words[0] == "godel", f"a session holds commands of godel only: {command}"
         monkeypatch.setattr(sys, "argv", words)
         printed = StringIO()
-        with redirect_stdout(printed), redirect_stderr(printed), pytest.raises(SystemExit) as left:
+        screen = Screen(printed)
+        with redirect_stdout(screen), redirect_stderr(printed), pytest.raises(SystemExit) as left:
             main()
         assert left.value.code != 1, printed.getvalue()
         echoed = [str(left.value.code)] if command.endswith(ECHO) else []

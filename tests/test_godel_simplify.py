@@ -34,7 +34,7 @@ table BY_COLOUR: array[Colour] of int = [for q in 0..2: q]
 def next(n: int): int = n + 1
 def square(n: int): int = n * n
 environment {
-  state seed: int 0..23 = { for i in 0..23: i: 1/24 }
+  state seed: int 0..23 = { for j in 0..23: j: 1/24 }
   state x: int -2..2 = seed mod 5 - 2
   state y: int 1..3 = 1 + seed div 2 mod 3
   state z: int 1..2 = 1 + seed mod 2

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from godel.cli.output import above, below, shown_id, styled
+from godel.cli.output import above, below, command, shown_id, styled
 from godel.ledger import Entry, Kind
-
-if TYPE_CHECKING:
-    from dsl.machine import Task
 
 STEPS_SHOWN = 6
 COLOURS = {"accepted": "green", "refused": "yellow", "undecided": "magenta", "invalid": "red"}
@@ -35,14 +32,14 @@ def entry_json(entry: Entry) -> dict[str, Any]:
     }
 
 
-def describe_entry(entry: Entry, task: Task | None = None, *, verbose: bool = False) -> str:
+def describe_entry(entry: Entry, *, verbose: bool = False) -> str:
     """One line of a log; `verbose` adds what shows it, below."""
     body = cast(Mapping[str, Any], entry.body)
     kind = entry.kind.value
     head = f"{entry.seq:>4} {styled(f'{kind:<9}', fg=COLOURS.get(kind, 'cyan'))}"
     lines = [f"{head} {_summary(entry, body):<72}  {shown_id(entry.id)}"]
     if verbose:
-        lines += [f"       {line}" for line in details(entry, task)]
+        lines += [f"       {line}" for line in details(entry)]
     return "\n".join(lines)
 
 
@@ -102,7 +99,7 @@ def _ended(body: Mapping[str, Any]) -> str:
     return f"{CAUSES[body['cause']]}: {gain}; {best}"
 
 
-def details(entry: Entry, task: Task | None) -> list[str]:
+def details(entry: Entry) -> list[str]:
     """What shows a verdict: counterexample, faults, or costs."""
     body = cast(Mapping[str, Any], entry.body)
     lines: list[str] = []
@@ -113,7 +110,7 @@ def details(entry: Entry, task: Task | None) -> list[str]:
             lines.append(f"  help: {fault['help']}")
     if "counterexample" in body:
         lines += counterexample_lines(body)
-        lines.append(f"replay: godel cex {shown_id(entry.id)}")
+        lines.append(f"replay: {command('cex', shown_id(entry.id))}")
     if "costs" in body:
         costs = body["costs"]
         steps = f"family {costs['family_steps']:,} steps, kernel {costs['kernel_steps']:,} steps"

@@ -67,44 +67,51 @@ def _last(store: Any, wanted: int, everything: bool) -> list[Entry]:
 
 
 def _print_graph(book: Book, everything: bool, as_json: bool) -> None:
-    """Lineage of programs: one line a program, below its parent."""
+    """Lineage of programs in the present chapter: one line a rewrite, below the one that made its parent."""
     import networkx as nx
 
     graph: Any = nx.DiGraph()
-    opening = book.entries[book.history.chapter_seq]
-    graph.add_node(book.history.first, entry=opening)
+    first, head = book.history.first, book.history.head
+    graph.add_node(first)
     for entry in book.entries[book.history.chapter_seq + 1 :]:
         result = entry.body.get("result")
-        if entry.kind is Kind.ACCEPTED or (everything and isinstance(result, str)):
-            parent = cast(str, entry.body["parent"])
-            if not graph.has_node(result):
-                graph.add_node(result, entry=entry)
-                graph.add_edge(parent, result)
+        wanted = entry.kind is Kind.ACCEPTED or (everything and isinstance(result, str))
+        known = graph.get_edge_data(entry.body["parent"], result)
+        if wanted and (known is None or known["entry"].kind is not Kind.ACCEPTED):
+            graph.add_edge(entry.body["parent"], result, entry=entry)
     if as_json:
         edges = [
-            {
-                "parent": a,
-                "result": b,
-                "entry": graph.nodes[b]["entry"].id,
-                "kind": graph.nodes[b]["entry"].kind.value,
-            }
-            for a, b in graph.edges
+            {"parent": a, "result": b, "entry": entry.id, "kind": entry.kind.value}
+            for a, b, entry in graph.edges(data="entry")
         ]
-        print_json(
-            "graph", {"first": book.history.first, "head": book.history.head, "edges": edges}
-        )
+        print_json("graph", {"first": first, "head": head, "edges": edges})
         return
-    depth = nx.single_source_shortest_path_length(graph, book.history.first)
-    for node in nx.dfs_preorder_nodes(
-        graph,
-        book.history.first,
-        sort_neighbors=lambda ns: sorted(ns, key=lambda n: graph.nodes[n]["entry"].seq),
-    ):
-        entry = graph.nodes[node]["entry"]
-        mark = "@" if node == book.history.head else "*" if entry.kind in IN_SHORT else "x"
-        only = all(graph.out_degree(p) <= 1 for p in graph.predecessors(node))
-        indent = "" if only and not everything else "  " * min(depth[node], 30)
-        say(f"{indent}{mark} {shown_id(node)} {describe_entry(entry).strip()}")
+    line = {first, head} | nx.ancestors(graph, head)
+    say(f"{_mark(first, head)} {shown_id(first)} {_short(book.entries[book.history.chapter_seq])}")
+    seen = {first}
+    waiting = _branches(graph, first, line, 0)
+    while waiting:
+        depth, result, entry = waiting.pop()
+        mark = _mark(result, head) if entry.kind is Kind.ACCEPTED else "x"
+        say(f"{'  ' * min(depth, 30)}{mark} {shown_id(result)} {_short(entry)}")
+        if result not in seen:
+            seen.add(result)
+            waiting += _branches(graph, result, line, depth)
+
+
+def _branches(graph: Any, node: str, line: set[str], depth: int) -> list[tuple[int, str, Entry]]:
+    """The rewrites of a program, the one to print first last; the one that leads to the head is not indented."""
+    found = [(result, entry) for _, result, entry in graph.out_edges(node, data="entry")]
+    found.sort(key=lambda f: (f[0] not in line or f[1].kind is not Kind.ACCEPTED, -f[1].seq))
+    return [(depth + (i > 0), result, entry) for i, (result, entry) in enumerate(found)]
+
+
+def _mark(program: str, head: str) -> str:
+    return "@" if program == head else "*"
+
+
+def _short(entry: Entry) -> str:
+    return describe_entry(entry).strip()
 
 
 @click.command()
@@ -119,10 +126,7 @@ def show(context: Context, name: str, searcher: bool, search_world: bool, as_jso
     """Everything about one entry: claim, edits as a diff, evidence, costs."""
     with open_book(context) as book:
         if searcher or search_world:
-            from dsl.printer import print_code, print_machine
-
-            machine = book.history.search.machine
-            say((print_machine(machine) if search_world else print_code(machine.agent)).rstrip())
+            _show_search(book, searcher, as_json)
             return
         entry = book.find(name)
         if as_json:
@@ -133,13 +137,25 @@ def show(context: Context, name: str, searcher: bool, search_world: bool, as_jso
             say(f"  {line}")
 
 
+def _show_search(book: Book, searcher: bool, as_json: bool) -> None:
+    """The searcher's code, or the whole search as a machine."""
+    from dsl.codec import digest_node, encode_node
+    from dsl.printer import print_code, print_machine
+
+    machine = book.history.search.machine
+    part = machine.agent if searcher else machine
+    if as_json:
+        schema = "searcher" if searcher else "search-world"
+        print_json(schema, {"digest": digest_node(part), "code": encode_node(part)})
+    else:
+        say((print_code(machine.agent) if searcher else print_machine(machine)).rstrip())
+
+
 def _fields(book: Book, entry: Entry) -> list[str]:
     body = cast(Any, entry.body)
     lines = [f"id        {entry.id}", f"previous  {entry.previous}"]
-    if "parent" in body:
-        lines.append(f"parent    {body['parent']}")
-    if body.get("result"):
-        lines.append(f"result    {body['result']}")
+    names = {"parent": "parent", "result": "result", "code": "program", "declarations": "declares"}
+    lines += [f"{title:<10}{body[key]}" for key, title in names.items() if body.get(key)]
     claim = body.get("claim")
     if entry.kind is Kind.ACCEPTED:
         lines.append(f"claim     U(new) >= {claim['new_lower']} > {claim['old_upper']} >= U(old)")
@@ -148,10 +164,10 @@ def _fields(book: Book, entry: Entry) -> list[str]:
         lines.append(
             f"evidence  rule {body.get('rule', 'optimal')}, certificate {body['certificate']}"
         )
-    lines += details(entry, None)
-    if body.get("result") and entry.kind in (Kind.ACCEPTED, Kind.REFUSED):
+    lines += details(entry)
+    if body.get("result"):
         lines.append("change")
-        lines += [f"  {line}" for line in _diff(book, body["parent"], body["result"])]
+        lines += [f"  {line}" for line in _diff(book.parent_of(entry), book.program_of(entry))]
     return lines
 
 
@@ -167,14 +183,17 @@ def diff(context: Context, first: str, second: str | None, as_json: bool) -> Non
             entry = book.find(first)
             before, after = book.parent_of(entry), book.program_of(entry)
         else:
-            before, after = book.code_digest(first), book.code_digest(second)
+            before, after = book.program(first), book.program(second)
         if as_json:
-            from dsl.rewrite import derive_edits, encode_edits
+            from dsl.rewrite import RewriteError, derive_edits, encode_edits
 
-            edits = derive_edits(book.history.load_code(before), book.history.load_code(after))
-            print_json("diff", {"before": before, "after": after, "edits": encode_edits(edits)})
+            try:
+                edits = encode_edits(derive_edits(before[1], after[1]))
+            except RewriteError as error:
+                raise usage(f"no edits lead from one to the other: {error}") from None
+            print_json("diff", {"before": before[0], "after": after[0], "edits": edits})
             return
-        lines = _diff(book, before, after)
+        lines = _diff(before, after)
         for line in lines:
             colour = {"+": "green", "-": "red"}.get(line[:1])
             say(styled(line, fg=colour) if colour else line)
@@ -182,13 +201,14 @@ def diff(context: Context, first: str, second: str | None, as_json: bool) -> Non
             note("the programs are the same")
 
 
-def _diff(book: Book, before: str, after: str) -> list[str]:
+def _diff(before: tuple[str, Code], after: tuple[str, Code]) -> list[str]:
     from difflib import unified_diff
 
     from dsl.printer import print_code
 
-    old, new = (print_code(book.history.load_code(d)).splitlines() for d in (before, after))
-    return list(unified_diff(old, new, shown_id(before), shown_id(after), lineterm="", n=2))
+    names = (shown_id(before[0]), shown_id(after[0]))
+    old, new = (print_code(code).splitlines() for _, code in (before, after))
+    return list(unified_diff(old, new, *names, lineterm="", n=2))
 
 
 @click.command()
@@ -223,8 +243,7 @@ def _replay(book: Book, entry: Entry) -> Any:
     from proofs.counterexample import compare_programs, encode_counterexample
 
     chapter = book.chapter_of(entry)
-    old = chapter.program(book.history.load_code(book.parent_of(entry)))
-    new = chapter.program(book.history.load_code(book.program_of(entry)))
+    old, new = (chapter.program(c) for _, c in (book.parent_of(entry), book.program_of(entry)))
     return encode_counterexample(compare_programs(chapter, old, new), chapter.task)
 
 
@@ -236,7 +255,7 @@ def _print_invalid(entry: Entry, as_json: bool) -> None:
         )
         return
     say(describe_entry(entry))
-    for line in details(entry, None):
+    for line in details(entry):
         say(f"  {line}")
 
 
@@ -251,16 +270,18 @@ def code(context: Context, name: str, number: bool, digest: bool, as_json: bool)
     from dsl.codec import encode_node, number_of
 
     with open_book(context) as book:
-        found = book.code_digest(name)
-        tree = book.history.load_code(found)
-        if number:
+        found, tree = book.program(name)
+        if as_json:
+            data: dict[str, Any] = {"digest": found}
+            if number:
+                data["number"] = str(number_of(tree))
+            if not number and not digest:
+                data |= {"code": encode_node(tree), "positions": _positions(tree)}
+            print_json("code", data)
+        elif number:
             say(str(number_of(tree)))
         elif digest:
             say(found)
-        elif as_json:
-            print_json(
-                "code", {"digest": found, "code": encode_node(tree), "positions": _positions(tree)}
-            )
         else:
             from dsl.printer import print_code
 
@@ -297,14 +318,18 @@ def checkout(context: Context, name: str, output: str | None, as_json: bool) -> 
             click.echo(text, nl=False)
         else:
             write_text(output, text)
-            say(f"wrote {output}")
+            if as_json:
+                print_json("written", {"file": output})
+            else:
+                say(f"wrote {output}")
         return
     from godel.store import Store
     from godel.versions import versions
 
-    with Store.open(context.found_store()) as store:
+    context.used = context.found_store()
+    with Store.open(context.used) as store:
         book = Book(store)
-        found = book.code_digest(name)
+        found, _ = book.program(name)
         if found not in book.history.ways:
             raise usage(
                 "that program was never installed in this chapter",
@@ -329,6 +354,5 @@ def _complete_file(book: Book, name: str) -> str:
     """The chapter's file with the code of a program in it; comments outside the changed slots stay."""
     from dsl.splice import splice_code
 
-    entry_code = book.history.load_code(book.code_digest(name))
-    source = book.store.blob(book.history.source).decode()
-    return splice_code(source, entry_code)
+    digest, code = book.program(name)
+    return splice_code(book.source_of(digest), code)

@@ -6,19 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from godel.cli.output import Context, usage
-from godel.history import ATTEMPTS, History
+from godel.cli.output import Context, shown_id, usage
 from godel.ledger import Entry, Kind, LedgerError
-from godel.store import Store
+from godel.store import PREFIX_MIN, Store
 
 if TYPE_CHECKING:
+    from dsl.syntax import Code
     from proofs.kernel.chapter import Chapter
+
+STATES = (Kind.GENESIS, Kind.REVISION, Kind.CHECKOUT, Kind.ENDED)
 
 
 class Book:
     """A ledger read whole: its entries, and the state after them."""
 
     def __init__(self, store: Store) -> None:
+        from godel.history import History
+
         self.store = store
         self.entries = list(store.entries())
         self.history = History(store.blob)
@@ -44,27 +48,61 @@ class Book:
         except LedgerError as error:
             raise usage(str(error), "godel log --all lists the entries") from None
 
-    def code_digest(self, name: str) -> str:
-        """The program that an entry leads to, or a prefix of a program's own digest names."""
-        if not name.startswith("@"):
-            known = {d for e in self.entries for d in _programs(e) if d.startswith(name)}
-            if len(name) >= 4 and len(known) == 1:
-                return known.pop()
-        entry = self.find(name)
-        return self.program_of(entry)
+    def program(self, name: str) -> tuple[str, Code]:
+        """Digest and code of the program that an entry leads to, or that a prefix of its own digest names."""
+        known = self._programs_like(name)
+        entries = [] if name.startswith("@") else self._entries_like(name)
+        if len(known) + len(entries) > 1:
+            found = ", ".join([*known, *(e.id for e in entries)])
+            raise usage(f"{name} is ambiguous: {found} begin with it")
+        if known:
+            return known[0], self.history.load_code(known[0])
+        return self.program_of(self.find(name))
 
-    def program_of(self, entry: Entry) -> str:
+    def _programs_like(self, name: str) -> list[str]:
+        """The stored programs with such a digest."""
+        if len(name) < PREFIX_MIN or name.startswith("@"):
+            return []
+        named = {d for e in self.entries for d in _programs(e) if d.startswith(name.lower())}
+        return sorted(named)
+
+    def _entries_like(self, name: str) -> list[Entry]:
+        if len(name) < PREFIX_MIN:
+            return []
+        return [e for e in self.entries if e.id.startswith(name.lower())]
+
+    def program_of(self, entry: Entry) -> tuple[str, Code]:
         """The program that an entry is about: the result of an attempt, else the one installed."""
-        body = cast(Any, entry.body)
-        if entry.kind in ATTEMPTS:
-            return cast(str, body.get("result") or body["parent"])
-        return cast(str, body["code"])
+        from dsl.rewrite import RewriteError, apply_rewrite, decode_edits
 
-    def parent_of(self, entry: Entry) -> str:
+        body = cast(Any, entry.body)
+        if entry.kind in STATES:
+            return body["code"], self.history.load_code(body["code"])
+        if entry.kind is Kind.EMPTY:
+            return body["parent"], self.history.load_code(body["parent"])
+        parent = self.history.load_code(body["parent"])
+        try:
+            # what an invalid rewrite leads to is not stored
+            return body["result"], apply_rewrite(parent, decode_edits(body["edits"]))
+        except RewriteError as error:
+            raise usage(f"entry {shown_id(entry.id)} leads to no program: {error}") from None
+
+    def parent_of(self, entry: Entry) -> tuple[str, Code]:
         """The program that an attempt started from."""
-        if entry.kind not in ATTEMPTS:
-            raise usage(f"entry {entry.id[:8]} is no attempt")
-        return cast(str, entry.body["parent"])
+        if entry.kind in STATES:
+            raise usage(
+                f"entry {shown_id(entry.id)} ({entry.kind.value}) is no attempt: it has no parent",
+                "godel diff A B compares any two programs",
+            )
+        parent = cast(str, entry.body["parent"])
+        return parent, self.history.load_code(parent)
+
+    def source_of(self, program: str) -> str:
+        """The file that began the last chapter which speaks of a program."""
+        keys = ("code", "parent", "result")
+        seq = max(e.seq for e in self.entries if program in (e.body.get(key) for key in keys))
+        opening = self.entries[self.chapters[seq]]
+        return self.store.blob(cast(str, opening.body["source"])).decode()
 
     def chapter_of(self, entry: Entry) -> Chapter:
         """The kernel's chapter that an entry belongs to."""
@@ -78,7 +116,8 @@ class Book:
 
 
 def _programs(entry: Entry) -> Iterator[str]:
-    for key in ("result", "code", "parent"):
+    keys = ("code", "parent") if entry.kind is Kind.INVALID else ("code", "parent", "result")
+    for key in keys:
         value = entry.body.get(key)
         if isinstance(value, str):
             yield value
@@ -87,7 +126,8 @@ def _programs(entry: Entry) -> Iterator[str]:
 @contextmanager
 def open_book(context: Context) -> Iterator[Book]:
     """The ledger that is meant, for reading."""
-    with Store.open(context.found_store(), readonly=True) as store:
+    path = context.used = context.found_store()
+    with Store.open(path, readonly=True) as store:
         yield Book(store)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
-from godel.cli.output import Context, Exit, fail_text
+from godel.cli.output import Context, Exit, fail_text, note
+
+ANSWERS = (0, 10)  # done, accepted or refused
+PIPE_CLOSED = 141  # as a shell reports a process that wrote to a closed pipe
 
 VERBS: dict[str, tuple[str, str]] = {
     "new": ("write", "new"),
@@ -61,9 +63,9 @@ class LazyGroup(click.Group):
 
 def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if value:
-        from godel.versions import package_version
+        from godel.versions import VERSION
 
-        click.echo(f"godel {package_version()}")
+        click.echo(f"godel {VERSION}")
         ctx.exit()
 
 
@@ -86,17 +88,22 @@ def cli(ctx: click.Context, store: str | None) -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
-    # exact rationals in proofs exceed the interpreter's default limit on digits
-    sys.set_int_max_str_digits(0)
-    code = run(sys.argv[1:])
-    if code not in (0, 141):
-        command = shlex.join(["godel", *sys.argv[1:]])
-        click.echo(f"reproduce: {command}", err=True)
-    sys.exit(code)
+    sys.exit(run(sys.argv[1:]))
 
 
 def run(args: list[str]) -> int:
-    """Run one command; returns its exit code."""
+    """Run one command; returns its exit code. A failure ends with the command that reproduces it."""
+    # exact rationals in proofs exceed the interpreter's default limit on digits
+    sys.set_int_max_str_digits(0)
+    code = _run(args)
+    if code not in (*ANSWERS, PIPE_CLOSED):
+        import shlex
+
+        note(f"reproduce: {shlex.join(['godel', *args])}")
+    return code
+
+
+def _run(args: list[str]) -> int:
     try:
         result = cli.main(args, prog_name="godel", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -104,17 +111,16 @@ def run(args: list[str]) -> int:
         return done.code
     except click.exceptions.Exit as done:
         return done.exit_code
-    except click.Abort:
-        click.echo("interrupted; the ledger is consistent", err=True)
-        return 130
-    except KeyboardInterrupt:
-        click.echo("interrupted; the ledger is consistent", err=True)
+    except (click.Abort, KeyboardInterrupt):
+        note("interrupted; the ledger is consistent")
         return 130
     except click.ClickException as error:
         error.show()
+        if isinstance(error, click.NoSuchOption):
+            note("hint: what begins with - and is no option stands after --")
         return 2
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 141
+    except SystemExit:
+        # this is how click leaves when nobody reads what it writes
+        return PIPE_CLOSED
     except Exception as error:
         return fail_text(error)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -32,16 +33,18 @@ class Context:
 
     def __init__(self, store: str | None) -> None:
         self.store = store
+        self.used: Path | None = None
 
     def store_path(self, name: str) -> Path:
         """Where the ledger of a machine is."""
-        return Path(self.store) if self.store else Path(".godel") / f"{name}.db"
+        self.used = Path(self.store) if self.store else Path(".godel") / f"{name}.db"
+        return self.used
 
     def found_store(self) -> Path:
         """The ledger that is meant where no machine is named: the one given, or the only one there is."""
         if self.store:
             return Path(self.store)
-        found = sorted(Path(".godel").glob("*.db"))
+        found = _ledgers_here()
         if len(found) == 1:
             return found[0]
         if not found:
@@ -53,9 +56,33 @@ class Context:
         raise usage(f"several ledgers: {names}", "godel --store FILE … names one")
 
 
+def _ledgers_here() -> list[Path]:
+    return sorted(Path(".godel").glob("*.db"))
+
+
+class Misuse(click.UsageError):
+    """A well-formed command that asks for what is not there (exit code 2); shown without the verb's synopsis."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Say it."""
+        note(f"error: {self.message}")
+
+
 def usage(message: str, hint: str | None = None) -> click.UsageError:
     """A usage error with a hint (exit code 2)."""
-    return click.UsageError(message + (f"\nhint: {hint}" if hint else ""))
+    return Misuse(message + (f"\nhint: {hint}" if hint else ""))
+
+
+def command(*words: str) -> str:
+    """A command for the reader to run next, on the ledger that this one used."""
+    import shlex
+
+    found = click.get_current_context(silent=True)
+    context = found.find_object(Context) if found else None
+    store: list[str] = []
+    if context is not None and (context.store or (context.used and len(_ledgers_here()) > 1)):
+        store = ["--store", str(context.store or context.used)]
+    return shlex.join(["godel", *store, *words])
 
 
 def say(text: str = "") -> None:
@@ -74,25 +101,35 @@ def print_json(schema: str, data: dict[str, Any]) -> None:
 
 
 def is_terminal() -> bool:
-    """Whether a person watches stderr."""
-    return sys.stderr.isatty()
+    """Whether a person watches stderr, on a terminal that can move its cursor."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def styled(text: str, **style: Any) -> str:
     """Colour on a terminal that wants it."""
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+    dumb = os.environ.get("TERM") == "dumb"
+    if not sys.stdout.isatty() or dumb or os.environ.get("NO_COLOR"):
         return text
     return click.style(text, **style)
 
 
-def id_digits() -> int:
-    """How many digits of an id are shown: enough to name it on a terminal, all of them in a pipe."""
-    return 12 if sys.stdout.isatty() else 64
-
-
 def shown_id(name: str) -> str:
-    """An id or a digest as it is printed."""
-    return name[: id_digits()]
+    """An id for the eye: its first twelve digits on a terminal, all of them in a pipe, where a program may read it."""
+    return name[:12] if sys.stdout.isatty() else name
+
+
+@contextmanager
+def progress_bar(title: str, total: int) -> Iterator[Callable[[int], None] | None]:
+    """A progress bar on a terminal, moved by calling what is yielded with the part done; elsewhere None."""
+    if not is_terminal():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda done: progress.update(task, completed=done)
 
 
 # --- numbers -------------------------------------------------------------------------------------
@@ -118,20 +155,38 @@ def _decimal(scaled: int, digits: int) -> str:
 
 
 def read_text(path: str) -> str:
-    """The text of a file, `-` for standard input; a usage error where it cannot be read."""
-    try:
-        data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-    except OSError as error:
-        raise usage(f"cannot read {path}: {error.strerror}") from None
+    """The text of a machine or patch file, `-` for standard input.
+
+    A usage error where it cannot be read, FileFault where it is too large or not UTF-8.
+    """
+    from dsl.limits import BYTES_MAX
+
+    data = read_bytes(path, BYTES_MAX + 1)
+    if len(data) > BYTES_MAX:
+        raise _fault(path, "G003", "the file is larger than 1 MiB")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        from dsl.errors import Diagnostic, DslError
-
         line = data[: error.start].count(b"\n") + 1
-        raise FileFault(
-            path, "", DslError((Diagnostic("G002", f"line {line} is not UTF-8"),))
-        ) from None
+        raise _fault(path, "G002", f"line {line} is not UTF-8") from None
+
+
+def read_bytes(path: str, limit: int = -1) -> bytes:
+    """At most `limit` bytes of a file, `-` for standard input; a usage error where it cannot be read."""
+    try:
+        if path == "-":
+            return sys.stdin.buffer.read(limit)
+        with Path(path).open("rb") as file:
+            return file.read(limit)
+    except (OSError, ValueError) as error:  # the latter for names with a zero byte
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise usage(f"cannot read {path}: {reason}") from None
+
+
+def _fault(path: str, code: str, message: str) -> FileFault:
+    from dsl.errors import Diagnostic, DslError
+
+    return FileFault(path, "", DslError((Diagnostic(code, message),)))
 
 
 def write_text(path: str, text: str) -> None:
@@ -191,8 +246,10 @@ def diagnostic_json(path: str, diagnostic: Diagnostic) -> dict[str, Any]:
 
 def fail_text(error: Exception) -> int:
     """Say what went wrong; returns the exit code."""
+    from dsl.codec import CodecError
     from dsl.errors import DslError
     from godel.ledger import LedgerError
+    from proofs.kernel.theorem import CertificateError
 
     if isinstance(error, FileFault):
         note(show_faults(error.path, error.source, error.error.diagnostics))
@@ -203,6 +260,12 @@ def fail_text(error: Exception) -> int:
     if isinstance(error, LedgerError):
         note(f"error: {error}")
         return 30 if error.seq is not None else 2
+    if isinstance(error, CertificateError | CodecError):
+        note(f"error: the evidence does not hold: {error}")
+        return 30
+    if isinstance(error, OSError):
+        note(f"error: {error}")
+        return 1
     note(f"internal error: {type(error).__name__}: {error}")
     note("this is a fault of godel itself, please report it; GODEL_TRACEBACK=1 shows where")
     if os.environ.get("GODEL_TRACEBACK"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import re
+from collections.abc import Callable
+from contextlib import nullcontext
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,11 +14,10 @@ from godel.cli.ledgers import Book, open_book
 from godel.cli.output import (
     Context,
     Exit,
-    id_digits,
-    is_terminal,
     note,
     print_json,
-    read_text,
+    progress_bar,
+    read_bytes,
     say,
     shown_id,
     usage,
@@ -60,15 +61,20 @@ def show(
 
     with open_book(context) as book:
         proof = _proof_of(book, name)
-    if as_json:
-        click.echo(encode_proof(proof).decode())
-    elif smt2:
+    if smt2:
         texts = [p.text for p in proof_premises(proof)]
         if premise is not None and premise > len(texts):
             raise usage(f"there are {len(texts)} premises")
-        click.echo("\n".join(texts if premise is None else [texts[premise - 1]]), nl=False)
+        texts = texts if premise is None else [texts[premise - 1]]
+        if as_json:
+            print_json("premises", {"premises": texts})
+        else:
+            # a solver reads them one after another, each in a fresh state
+            click.echo("\n(reset)\n".join(texts), nl=False)
+    elif as_json:
+        click.echo(encode_proof(proof).decode())
     else:
-        for line in describe_proof(proof, depth, id_digits()):
+        for line in describe_proof(proof, depth, shown_id):
             say(line)
 
 
@@ -85,7 +91,7 @@ def _proof_of(book: Book, name: str) -> ProofFile:
     return ProofFile.from_blobs(
         declarations=blob(cast(str, opening.body["declarations"])),
         old=None if ended else blob(body["parent"]),
-        new=blob(book.program_of(entry)),
+        new=blob(body["code"] if ended else body["result"]),
         certificate=blob(body["certificate"]),
     )
 
@@ -101,12 +107,12 @@ def check(context: Context, name: str, as_json: bool) -> None:
     from dsl.codec import CodecError
     from dsl.errors import DslError
     from godel.claims import encode_claim
-    from godel.prooffile import check_proof, decode_proof, describe_statement
+    from godel.prooffile import check_proof, decode_proof, describe_theorem
     from proofs.kernel.theorem import CertificateError
 
     try:
         if Path(name).is_file():
-            proof = decode_proof(read_text(name).strip().encode())
+            proof = decode_proof(read_bytes(name).strip())
         else:
             with open_book(context) as book:
                 proof = _proof_of(book, name)
@@ -117,9 +123,12 @@ def check(context: Context, name: str, as_json: bool) -> None:
         note(f"the proof does not hold: {error}")
         raise Exit(30) from None
     if as_json:
-        print_json("proof-check", {"holds": True, "claim": encode_claim(theorem)})
+        names = ("declarations", "old", "new", "program")
+        about = {n: getattr(theorem.statement, n) for n in names if hasattr(theorem.statement, n)}
+        print_json("proof-check", {"holds": True, **about, "claim": encode_claim(theorem)})
     else:
-        say(f"proved: {describe_statement(theorem.statement, id_digits())}")
+        for line in describe_theorem(theorem.statement, shown_id):
+            say(line)
 
 
 @click.command()
@@ -138,12 +147,16 @@ def verify(context: Context, strict: bool, head: str | None, as_json: bool) -> N
 
     path = context.found_store()
     if not path.exists():
-        raise usage(f"there is no ledger {path}")
+        raise usage(f"there is no ledger at {path}", "godel evolve FILE makes one")
+    if head is not None and not re.fullmatch("[0-9a-fA-F]{8,64}", head):
+        raise usage(f"{head} is no id to pin: at least 8 hexadecimal digits are needed")
     try:
         with Store.open(path, readonly=True) as store:
             store.verify()
-            found = verify_store(store, _progress(store.count()))
-        if head is not None and (len(head) < 8 or not found.head.startswith(head)):
+            total = store.count()
+            with progress_bar("verifying", total) if total >= 50 else nullcontext() as progress:
+                found = verify_store(store, _watch(progress))
+        if head is not None and not found.head.startswith(head.lower()):
             raise LedgerError(
                 f"the head is {found.head}, not {head}: entries are missing or were added",
                 seq=found.entries - 1,
@@ -189,23 +202,8 @@ def verify(context: Context, strict: bool, head: str | None, as_json: bool) -> N
         say("head not pinned: a cut tail cannot be seen from inside the file; --head ID pins it")
 
 
-def _progress(total: int) -> Any:
-    """A progress bar on a terminal, moved by every entry."""
-    if not is_terminal() or total < 50:
-        return lambda entry: None
-    from rich.console import Console
-    from rich.progress import Progress
-
-    progress = Progress(console=Console(stderr=True), transient=True)
-    task = progress.add_task("verifying", total=total)
-    progress.start()
-
-    def advance(entry: Entry) -> None:
-        progress.update(task, completed=entry.seq + 1)
-        if entry.seq + 1 >= total:
-            progress.stop()
-
-    return advance
+def _watch(progress: Callable[[int], None] | None) -> Callable[[Entry], None]:
+    return lambda entry: progress(entry.seq + 1) if progress else None
 
 
-__all__ = ["json", "proof_group", "verify"]
+__all__ = ["proof_group", "verify"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,29 +19,37 @@ from godel.cli.output import (
     FileFault,
     above,
     below,
+    diagnostic_json,
     is_terminal,
     load_machine,
     note,
     print_json,
+    progress_bar,
     read_text,
     say,
+    show_faults,
     shown_id,
     usage,
 )
 
 if TYPE_CHECKING:
+    from dsl.errors import Diagnostic
     from dsl.machine import Program
     from dsl.rewrite import Edit
     from dsl.syntax import Code, Machine
     from godel.evolve import Session
+    from godel.history import History
     from godel.ledger import Entry
 
 RLIMIT = 50_000_000
 OUTCOMES = {"accepted": 0, "refused": 10, "undecided": 20, "invalid": 3}
 
 
+_RATIONAL = re.compile(r"\d{1,99}(/\d{1,99}|(\.\d{1,99})?([eE][+-]?\d{1,3})?)")
+
+
 class Rational(click.ParamType[Fraction]):
-    """An exact number: `1/100`, `0.01`, `3`."""
+    """An exact number that is not negative: `1/100`, `0.01`, `1e-5`, `3`."""
 
     name = "rational"
 
@@ -49,9 +58,11 @@ class Rational(click.ParamType[Fraction]):
     ) -> Fraction:
         """Read the number."""
         try:
-            return Fraction(value)
-        except (ValueError, ZeroDivisionError):
-            self.fail(f"{value!r} is no rational such as 1/100", param, ctx)
+            if _RATIONAL.fullmatch(value):
+                return Fraction(value)
+        except ZeroDivisionError:
+            pass
+        self.fail(f"{value!r} is no rational such as 1/100", param, ctx)
 
 
 rlimit_option = click.option(
@@ -105,11 +116,19 @@ def eval_(
     if expression is not None:
         _eval_expression(program, expression, as_json)
     elif state == "-":
-        for line in sys.stdin:
+        for number, line in enumerate(sys.stdin.buffer, start=1):
             if line.strip():
-                say(json.dumps(_decide(program, line)))
+                _print_decision(_decide(program, line, f"line {number}: "), as_json)
     else:
-        say(json.dumps(_decide(program, cast(str, state))))
+        _print_decision(_decide(program, cast(str, state).encode(errors="replace")), as_json)
+
+
+def _print_decision(decision: dict[str, Any], as_json: bool) -> None:
+    """With --json the schema tag stands in front; the lines that drive another program go without."""
+    if as_json:
+        print_json("decision", decision)
+    else:
+        say(json.dumps(decision))
 
 
 def _program(context: Context, file: str, at: str | None) -> Program:
@@ -138,7 +157,7 @@ def _code_at(context: Context, machine: Machine, at: str) -> Code:
 
     with Store.open(context.store_path(machine.declarations.name), readonly=True) as store:
         book = Book(store)
-        return book.history.load_code(book.code_digest(at))
+        return book.program(at)[1]
 
 
 def _eval_expression(program: Program, expression: str, as_json: bool) -> None:
@@ -165,20 +184,21 @@ def _eval_expression(program: Program, expression: str, as_json: bool) -> None:
         say(f"{show_value(kind, value)}  ({ticks} tick{'' if ticks == 1 else 's'})")
 
 
-def _decide(program: Program, text: str) -> dict[str, Any]:
+def _decide(program: Program, text: bytes, where: str = "") -> dict[str, Any]:
     from dsl.codec import CodecError
     from dsl.types import decode_value, encode_value
 
     try:
-        data = json.loads(text)
+        data = json.loads(text.decode())
         if not isinstance(data, dict):
             raise CodecError("expected an object")
         observed = {v.name: v for v in program.task.observed}
         if data.keys() != observed.keys():
             raise CodecError(f"a state holds {', '.join(observed)}")
         state = {name: decode_value(v.type, data[name]) for name, v in observed.items()}
-    except (ValueError, CodecError) as error:
-        raise usage(f"{text.strip()} is no state: {error}") from None
+    except (ValueError, RecursionError) as error:
+        given = text.strip()[:80].decode(errors="replace")
+        raise usage(f"{where}{given} is no state: {error}") from None
     actions, ticks = program.decide(state)
     shown = {
         v.name: encode_value(v.type, x) for v, x in zip(program.task.actions, actions, strict=True)
@@ -200,9 +220,8 @@ def simulate(
     from godel.simulate import simulate_program
 
     program = _program(context, file, at)
-    found = simulate_program(
-        program, episodes=episodes, seed=seed, progress=_progress_bar(episodes)
-    )
+    with progress_bar("episodes", episodes) as progress:
+        found = simulate_program(program, episodes=episodes, seed=seed, progress=progress)
     if as_json:
         print_json(
             "simulate",
@@ -214,6 +233,8 @@ def simulate(
                 "steps": found.steps,
                 "lower": None if found.lower is None else str(found.lower),
                 "upper": None if found.upper is None else str(found.upper),
+                "cut": found.cut or None,
+                "tail": found.tail if found.cut else None,
             },
         )
         return
@@ -226,27 +247,9 @@ def simulate(
         say(f"proved bounds                   {below(found.lower)} .. {above(found.upper)}")
     if found.cut:
         say(
-            f"episodes are cut after {found.cut} steps; what follows is worth less than {found.tail:.1e}"
+            f"episodes are cut after {found.cut:,} step{'s' * (found.cut != 1)}; "
+            f"at the rewards met, what follows is worth at most {found.tail:.1e}"
         )
-
-
-def _progress_bar(total: int) -> Any:
-    """A progress bar on a terminal; a function that counts one step."""
-    if not is_terminal():
-        return None
-    from rich.console import Console
-    from rich.progress import Progress
-
-    progress = Progress(console=Console(stderr=True), transient=True)
-    task = progress.add_task("episodes", total=total)
-    progress.start()
-
-    def advance(done: int) -> None:
-        progress.update(task, completed=done)
-        if done >= total:
-            progress.stop()
-
-    return advance
 
 
 # --- evolve, propose, revision -------------------------------------------------------------------
@@ -291,9 +294,8 @@ def evolve(
         _require_known(session, machine, file)
         if not as_json:
             say(_headline(session))
-        watch = _Watch(session, as_json)
-        session.evolve(Limits(attempts, budget, gap), watch)
-        watch.close()
+        with _Watch(as_json) as watch:
+            session.evolve(Limits(attempts, budget, gap), watch)
 
 
 @click.command()
@@ -311,11 +313,21 @@ def propose(context: Context, file: str, patch: str, rlimit: int, jobs: int, as_
     source, machine = load_machine(file)
     with _open(context, file, source, machine, seed=0, rlimit=rlimit, jobs=jobs) as session:
         _require_known(session, machine, file)
-        entry = session.propose(_edits(patch, session.head_code), patch)
+        text = read_text(patch)
+        try:
+            edits = _edits(patch, text, session)
+        except FileFault as fault:
+            if as_json:
+                _print_unread(session, fault)
+            raise
+        faults = _faults(session, edits)
+        entry = session.propose(edits, patch)
         if as_json:
             _print_verdict(entry)
         else:
-            say(describe_entry(entry, session.gate.chapter.task, verbose=True))
+            say(describe_entry(entry, verbose=True))
+        if faults:
+            note(show_faults(patch, text, faults))
         code = OUTCOMES[entry.kind.value]
         if code:
             raise Exit(code)
@@ -330,6 +342,7 @@ def revision(context: Context, file: str, as_json: bool) -> None:
     from godel.checking import check_totality
     from godel.default_search import default_search
     from godel.evolve import begin
+    from godel.history import read_history
     from godel.ledger import Kind
     from godel.store import Store
 
@@ -339,6 +352,7 @@ def revision(context: Context, file: str, as_json: bool) -> None:
         raise usage(f"{path} does not exist yet", f"godel evolve {file} makes it")
     checked = _in_order(file, source, lambda: check_totality(machine))
     with Store.open(path) as store:
+        _require_same_machine(read_history(store.entries(), store.blob), machine, file)
         entry = begin(
             store,
             machine,
@@ -382,10 +396,12 @@ def _open(
     from godel.store import Store
 
     path = context.store_path(machine.declarations.name)
-    checked = None
+    checked = chapter = None
     if not path.exists():
+        # leave nothing behind where the file is at fault
         checked = _in_order(file, source, lambda: check_totality(machine))
-    with Store.open(path, create=not path.exists()) as store:
+    with Store.open(path, create=True) as store:
+        # a process may have been killed when it had made the file and nothing else, or another has begun it meanwhile
         if store.head() is None:
             checked = checked or _in_order(file, source, lambda: check_totality(machine))
             begin(
@@ -395,9 +411,8 @@ def _open(
                 source=source,
                 seed=seed,
                 kind=Kind.GENESIS,
-                chapter=checked.chapter,
+                chapter=(chapter := checked.chapter),
             )
-        chapter = None if checked is None else checked.chapter
         yield Session.resume(store, rlimit=rlimit, threads=jobs, chapter=chapter)
 
 
@@ -406,6 +421,7 @@ def _require_known(session: Session, machine: Machine, file: str) -> None:
     from dsl.codec import digest_node
 
     history = session.history
+    _require_same_machine(history, machine, file)
     if digest_node(machine.declarations) != history.declarations:
         raise usage(
             f"the declarations of {file} differ from those of the ledger's chapter",
@@ -414,41 +430,102 @@ def _require_known(session: Session, machine: Machine, file: str) -> None:
     if digest_node(machine.agent) not in (history.first, history.head):
         raise usage(
             f"the code of {file} is neither the chapter's first program nor the installed one",
-            f"godel propose takes code through the gate; godel checkout @ -o {file} writes the installed one",
+            "godel propose takes an agent block through the gate; "
+            "godel checkout @ -o OTHER.godel writes the installed program as a file",
         )
 
 
-def _edits(patch: str, code: Code) -> tuple[Edit, ...]:
-    from dataclasses import replace
+def _require_same_machine(history: History, machine: Machine, file: str) -> None:
+    """A ledger is one machine's."""
+    name = machine.declarations.name
+    if history.machine != name:
+        raise usage(
+            f"{file} declares the machine {name}, this is the ledger of {history.machine}",
+            "godel --store FILE … names another ledger",
+        )
 
-    from dsl.codec import CodecError, canonical_json
-    from dsl.errors import DslError
+
+def _edits(patch: str, text: str, session: Session) -> tuple[Edit, ...]:
+    """The edits that a patch stands for: as they are written, or what they change in the installed code."""
+    from dsl.errors import Diagnostic, DslError
     from dsl.parser import parse_patch
-    from dsl.rewrite import RewriteError, decode_edits, derive_edits
+    from dsl.rewrite import RewriteError, derive_edits
 
-    text = read_text(patch)
     if text.lstrip().startswith("["):
-        try:
-            data = json.loads(text)
-            canonical_json(data)
-            return decode_edits(data)
-        except (ValueError, CodecError, RecursionError) as error:
-            raise usage(f"{patch} holds no list of edits: {error}") from None
+        return _read_edits(patch, text)
+    old = session.head_code
     try:
-        given = parse_patch(text)
+        edits = derive_edits(old, _merge(old, parse_patch(text)))
     except DslError as error:
         raise FileFault(patch, text, error) from None
-    named = {slot.name: slot for slot in given.slots}
-    slots = [named.pop(slot.name, slot) for slot in code.slots]
-    at = next((i for i, slot in enumerate(slots) if type(slot).__name__ == "Policy"), len(slots))
-    merged = replace(code, slots=(*slots[:at], *named.values(), *slots[at:]))
-    try:
-        edits = derive_edits(code, merged)
     except RewriteError as error:
-        raise usage(f"{patch}: {error}") from None
+        found = DslError((Diagnostic("G007", str(error)),))
+        raise FileFault(patch, text, found) from None
     if not edits:
         raise usage(f"{patch} changes nothing")
     return edits
+
+
+def _merge(code: Code, given: Code) -> Code:
+    """The code with the items of another put in place of those of the same name; new ones come before the policy."""
+    from dsl.syntax import Policy
+
+    named = {slot.name: slot for slot in given.slots}
+    slots = [named.pop(slot.name, slot) for slot in code.slots]
+    at = next((i for i, slot in enumerate(slots) if isinstance(slot, Policy)), len(slots))
+    return type(code)((*slots[:at], *named.values(), *slots[at:]))
+
+
+def _read_edits(patch: str, text: str) -> tuple[Edit, ...]:
+    """Edits written as JSON; FileFault where they are none."""
+    from dsl.codec import canonical_json
+    from dsl.errors import Diagnostic, DslError
+    from dsl.rewrite import decode_edits
+    from dsl.span import NO_SPAN, Span
+
+    span = NO_SPAN
+    try:
+        data = json.loads(text)
+        canonical_json(data)
+        return decode_edits(data)
+    except json.JSONDecodeError as error:
+        span = Span(error.lineno, error.colno, error.lineno, error.colno + 1)
+        reason = error.msg
+    except RecursionError:
+        reason = "nested too deep"
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = str(error)
+    found = Diagnostic("G001", f"this is no list of edits: {reason}", span)
+    raise FileFault(patch, text, DslError((found,)))
+
+
+def _faults(session: Session, edits: tuple[Edit, ...]) -> list[Diagnostic]:
+    """What is wrong with code that a patch brings, where it can be shown in the patch."""
+    from dsl.errors import DslError
+    from dsl.rewrite import RewriteError, apply_rewrite
+    from godel.gate import describe_gap
+    from proofs.kernel.chapter import NotTotal
+    from proofs.kernel.totality import Broken
+
+    try:
+        session.gate.chapter.program(apply_rewrite(session.head_code, edits))
+    except RewriteError:
+        return []
+    except DslError as error:
+        found = list(error.diagnostics)
+    except NotTotal as error:
+        found = [describe_gap(gap) for gap in error.gaps if isinstance(gap, Broken)]
+    else:
+        return []
+    return [d for d in found if d.span.line]
+
+
+def _print_unread(session: Session, fault: FileFault) -> None:
+    """The verdict on a patch that cannot be read: no attempt was made, so that there is no entry."""
+    last = session.history.last
+    diagnostics = [diagnostic_json(fault.path, d) for d in fault.error.diagnostics]
+    verdict = {"verdict": "invalid", "gain": None, "id": None, "head": last.id if last else None}
+    print_json("verdict", {"diagnostics": diagnostics, **verdict})
 
 
 def _print_verdict(entry: Entry) -> None:
@@ -465,34 +542,41 @@ def _print_verdict(entry: Entry) -> None:
 
 def _headline(session: Session) -> str:
     history = session.history
-    return f"{history.machine}: chapter of {len(history.links)} accepted rewrites, program {shown_id(history.head)}"
+    count = len(history.links)
+    rewrites = f"{count} accepted rewrite{'s' * (count != 1)}"
+    return f"{history.machine}: chapter of {rewrites}, program {shown_id(history.head)}"
 
 
 class _Watch:
     """Prints entries as they are made; on a terminal, shows that something is going on between them."""
 
-    def __init__(self, session: Session, as_json: bool) -> None:
-        self.session, self.as_json = session, as_json
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
         self.status: Any = None
-        if is_terminal() and sys.stdout.isatty() and not as_json:
+
+    def __enter__(self) -> _Watch:
+        if is_terminal() and sys.stdout.isatty() and not self.as_json:
             from rich.console import Console
 
             self.status = Console(stderr=True).status("searching …")
             self.status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.status is not None:
+            self.status.stop()
 
     def __call__(self, entry: Entry) -> None:
         """One more entry."""
         if self.as_json:
             print_json("entry", entry_json(entry))
-        else:
-            say(describe_entry(entry, self.session.gate.chapter.task))
+            return
         if self.status is not None:
+            self.status.stop()  # or the line would be printed into the one that moves
+        say(describe_entry(entry))
+        if self.status is not None and entry.kind.value != "ended":
             self.status.update(f"searching … {entry.seq} entries")
-
-    def close(self) -> None:
-        """The run is over."""
-        if self.status is not None:
-            self.status.stop()
+            self.status.start()
 
 
-__all__ = ["eval_", "evolve", "note", "propose", "revision", "simulate"]
+__all__ = ["eval_", "evolve", "propose", "revision", "simulate"]

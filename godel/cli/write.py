@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from godel.cli.output import (
-    Context,
     Exit,
     FileFault,
     diagnostic_json,
@@ -22,6 +21,8 @@ from godel.cli.output import (
     usage,
     write_text,
 )
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 TEMPLATE = """# {name}: walk to the right end of a corridor; what a step brings is declared, how to walk is code.
 machine {name}
@@ -48,8 +49,8 @@ agent {{
 
 @click.command()
 @click.argument("name")
-@click.pass_obj
-def new(context: Context, name: str) -> None:
+@json_option
+def new(name: str, as_json: bool) -> None:
     """Write NAME.godel, a small machine to begin with."""
     from dsl.syntax import KEYWORDS
 
@@ -61,13 +62,16 @@ def new(context: Context, name: str) -> None:
     if path.exists():
         raise usage(f"{path} exists already")
     write_text(str(path), TEMPLATE.format(name=name))
-    say(f"wrote {path}; now: godel evolve {path}")
+    if as_json:
+        print_json("written", {"file": str(path)})
+    else:
+        say(f"wrote {path}; now: godel evolve {path}")
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
 @click.option("--obligations", is_flag=True, help="List every obligation that was proved.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def check(files: tuple[str, ...], obligations: bool, as_json: bool) -> None:
     """Parse FILEs, check names and types, and prove that every expression always has a value."""
     from dsl.errors import DslError
@@ -126,34 +130,39 @@ def check(files: tuple[str, ...], obligations: bool, as_json: bool) -> None:
     is_flag=True,
     help="Change nothing; exit 3 where a file is not in canonical form.",
 )
-def fmt(files: tuple[str, ...], only_check: bool) -> None:
+@json_option
+def fmt(files: tuple[str, ...], only_check: bool, as_json: bool) -> None:
     """Bring FILEs into canonical form; comments stay. `-` reads stdin and writes stdout."""
     from dsl.errors import DslError
     from dsl.formatter import format_source
 
-    changed = False
+    done: list[dict[str, Any]] = []
     for path in files:
         source = read_text(path)
         try:
             text = format_source(source)
         except DslError as error:
             raise FileFault(path, source, error) from None
-        if path == "-":
-            click.echo(text, nl=False)
-        elif text != source:
-            changed = True
-            if only_check:
-                say(f"{path}: not in canonical form")
-            else:
+        changed = text != source
+        done.append({"file": path, "changed": changed})
+        if path == "-" and not only_check:
+            done[-1]["text"] = text
+            if not as_json:
+                click.echo(text, nl=False)
+        elif changed:
+            if not only_check:
                 write_text(path, text)
-                say(f"{path}: formatted")
-    if changed and only_check:
+            if not as_json:
+                say(f"{path}: {'not in canonical form' if only_check else 'formatted'}")
+    if as_json:
+        print_json("fmt", {"files": done})
+    if only_check and any(file["changed"] for file in done):
         raise Exit(3)
 
 
 @click.command()
 @click.argument("code", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def explain(code: str | None, as_json: bool) -> None:
     """Explain an error CODE with an example; without one, list them all."""
     from dsl.codes import CODES
@@ -191,8 +200,14 @@ def import_group() -> None:
 @click.option("--discount", default="99/100", show_default=True, metavar="RATIONAL")
 @click.option("--name", help="The name of the machine; made from ENV where it is not given.")
 @click.option("-o", "--output", metavar="FILE", help="Write FILE instead of stdout.")
+@json_option
 def gymnasium_command(
-    env: str, settings: tuple[str, ...], discount: str, name: str | None, output: str | None
+    env: str,
+    settings: tuple[str, ...],
+    discount: str,
+    name: str | None,
+    output: str | None,
+    as_json: bool,
 ) -> None:
     """Import a Gymnasium environment ENV that has a transition table, such as FrozenLake-v1."""
     from fractions import Fraction
@@ -212,10 +227,13 @@ def gymnasium_command(
     except ImportFailure as error:
         note(f"error: {error}")
         raise Exit(3) from None
-    if output is None:
+    if output is not None:
+        write_text(output, text)
+    if as_json:
+        print_json("written", {"file": output} if output else {"file": None, "text": text})
+    elif output is None:
         click.echo(text, nl=False)
     else:
-        write_text(output, text)
         say(f"wrote {output}")
 
 
