@@ -139,9 +139,10 @@ def _as_code(code: s.Code) -> s.Code:
 
 
 def derive_edits(old: s.Code, new: s.Code) -> tuple[Edit, ...]:
-    """The smallest edits that turn one code into the other."""
+    """The smallest edits that turn one code into the other. Raises RewriteError where no edits do."""
     before = {slot.name: slot for slot in old.slots}
     after = {slot.name: slot for slot in new.slots}
+    _require(len(after) == len(new.slots), "two slots of one name")
     edits: list[Edit] = []
     for name, slot in before.items():
         if name not in after:
