@@ -429,7 +429,7 @@ def _check_utility(top: ScopeBuilder, utility: s.Utility) -> UtilityValues | Non
         faults.add("G025", message, last, name=0)
         return None
     if "discount" not in found and "horizon" not in found and not unknown:
-        message = "a utility has a discount or a horizon"
+        message = "a utility has either a discount or a horizon"
         faults.add("G025", message, utility, name=0, help="discount 99/100")
         return None
     if unknown or any(value is None for value in found.values()):

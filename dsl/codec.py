@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import cache
@@ -17,7 +18,11 @@ from dsl import syntax as s
 
 Json: TypeAlias = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
 
+# exact rationals in proofs are longer than Python converts to text by default; `DIGITS_MAX` bounds them instead
+sys.set_int_max_str_digits(0)
+
 VERSION = 1
+DIGITS_MAX = 200_000
 SAFE_INTEGER = 2**53
 DEPTH_MAX = 1_000
 TREE_DEPTH_MAX = 256
@@ -119,11 +124,10 @@ def decode_rational(value: Json) -> Fraction:
 def _parse_decimal(text: str) -> int:
     digits = text[1:] if text.startswith("-") else text
     if not digits.isascii() or not digits.isdigit():
-        raise CodecError(f"{text!r} is not an integer")
-    try:
-        return int(text)
-    except ValueError:
-        raise CodecError("an integer with too many digits") from None
+        raise CodecError(f"{text[:40]!r} is not an integer")
+    if len(digits) > DIGITS_MAX:
+        raise CodecError("an integer with too many digits")
+    return int(text)
 
 
 # --- trees ---------------------------------------------------------------------------------------

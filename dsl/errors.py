@@ -23,7 +23,12 @@ class DslError(Exception):
 
     def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
         self.diagnostics = tuple(sorted(diagnostics, key=lambda d: (d.span.start, d.code)))
-        super().__init__("; ".join(f"{d.code}: {d.message}" for d in self.diagnostics))
+        super().__init__("; ".join(map(_in_short, self.diagnostics)))
+
+
+def _in_short(diagnostic: Diagnostic) -> str:
+    shown = f" ({'; '.join(diagnostic.notes)})" if diagnostic.notes else ""
+    return f"{diagnostic.code}: {diagnostic.message}{shown}"
 
 
 def render(diagnostic: Diagnostic, *, source: str, filename: str) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 from dsl import syntax as s
 from dsl.errors import Diagnostic
-from dsl.interp import BUILT_INS
+from dsl.interp import BUILT_INS, NUMBER_BITS_MAX, number_bits
 from dsl.span import NO_SPAN, Span, span_of_name
 from dsl.types import (
     Array,
@@ -190,6 +191,20 @@ class Typer:
 
     # --- one method a node -----------------------------------------------------------------------
 
+    def _int_literal(self, expr: s.IntLit, local: LocalTypes) -> Type | None:
+        if type(expr.value) is not int or number_bits(expr.value) > NUMBER_BITS_MAX:
+            message = f"a literal that is no integer of at most {NUMBER_BITS_MAX:,} bits"
+            self.faults.add("G019", message, expr)
+            return None
+        return Int()
+
+    def _rat_literal(self, expr: s.RatLit, local: LocalTypes) -> Type | None:
+        if type(expr.value) is not Fraction or number_bits(expr.value) > NUMBER_BITS_MAX:
+            message = f"a literal that is no rational of at most {NUMBER_BITS_MAX:,} bits"
+            self.faults.add("G019", message, expr)
+            return None
+        return Rat()
+
     def _name(self, expr: s.Name, local: LocalTypes) -> Type | None:
         name, scope = expr.name, self.scope
         kind = local.get(name) or scope.types.get(name)
@@ -357,6 +372,10 @@ class Typer:
             self.faults.add("G015", "a match needs an arm", where)
         seen: dict[Any, s.Expr] = {}
         for pattern in (p for arm in arms for p in arm.patterns):
+            if not isinstance(pattern, _PATTERNS):
+                message = "a pattern is a literal, a member or a named constant"
+                self.faults.add("G021", message, pattern)
+                continue
             if isinstance(pattern, s.Name) and not self.scope.is_constant(pattern.name, local):
                 self.faults.add(
                     "G021", f"a pattern must be constant, {pattern.name} is not", pattern
@@ -492,6 +511,8 @@ def _list_members(enum: Enum) -> str:
     return f"the members of {enum.name}: {shown}{', …' if len(enum.members) > 8 else ''}"
 
 
+_PATTERNS = (s.BoolLit, s.IntLit, s.RatLit, s.Name, s.Member)
+
 UNKNOWN = Array(0, None, Bool())
 """Stands for the type of a local name whose definition has a reported fault."""
 
@@ -507,8 +528,8 @@ _BUILT_IN_TYPES: Mapping[str, tuple[int, int, _Rule]] = {
 
 _CASES: Mapping[type[s.Node], Callable[[Typer, Any, LocalTypes], Type | None]] = {
     s.BoolLit: lambda *_: Bool(),
-    s.IntLit: lambda *_: Int(),
-    s.RatLit: lambda *_: Rat(),
+    s.IntLit: Typer._int_literal,
+    s.RatLit: Typer._rat_literal,
     s.Name: Typer._name,
     s.Primed: Typer._primed,
     s.Member: Typer._member,

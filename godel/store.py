@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
@@ -92,7 +92,8 @@ class Store:
         connection = None
         try:
             with _explained(path):
-                connection = _connect(path, "ro" if readonly else "rwc" if create else "rw")
+                mode = _reading(path) if readonly else "rwc" if create else "rw"
+                connection = _connect(path, mode)
                 _prepare(connection, path, create=create, readonly=readonly)
             return cls(path, connection, lock)
         except BaseException:
@@ -275,6 +276,22 @@ def _take_lock(path: Path) -> sqlite3.Connection:
     except BaseException:
         _close(lock)
         raise
+
+
+def _reading(path: Path) -> str:
+    """The mode for reading: SQLite notes beside the file who reads it, which cannot be done in a folder that is not ours.
+
+    There the file is read as one that nobody changes, unless a writer left something in the file beside it.
+    """
+    try:
+        with closing(_connect(path, "ro")) as connection:
+            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        log = path.with_name(path.name + "-wal")
+        if error.sqlite_errorname.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+            if not log.exists() or log.stat().st_size == 0:
+                return "ro&immutable=1"
+    return "ro"
 
 
 def _connect(path: Path, mode: str, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:

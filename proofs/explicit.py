@@ -12,13 +12,14 @@ from dsl.machine import ActionTuple, Program, StateTuple
 from proofs.kernel.chapter import Chapter
 
 STATES_MAX = 200_000
+NEAREST_TO_ONE = Fraction(1, 10**12)
 
 Number = TypeVar("Number", float, Fraction)
 Successors: TypeAlias = tuple[tuple[int, Fraction], ...]
 
 
 class TooLarge(Exception):
-    """A world with more states than a table may list."""
+    """A world with more states than a table may list, or with values that floats cannot follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +167,26 @@ def _fill(out: Mapping[int, object], into: Iterable[int]) -> int:
     return len(out) * len(into)  # type: ignore[arg-type]
 
 
+def float_discount(discount: Fraction) -> float:
+    """A discount for computing in floats; raises TooLarge where they could not tell it from 1."""
+    if 1 - discount < NEAREST_TO_ONE:
+        raise TooLarge("with a discount within 10^-12 of 1 floats are too coarse")
+    return float(discount)
+
+
+def as_float(value: Fraction) -> float:
+    """The nearest float; raises TooLarge where there is none."""
+    try:
+        return float(value)
+    except OverflowError:
+        raise TooLarge("numbers beyond what floats can follow") from None
+
+
 def float_values(rows: Sequence[Row], discount: Fraction) -> list[float]:
     """The discounted values of a chain, in floats."""
-    g = float(discount)
+    g = float_discount(discount)
     return solve(
-        [(float(r.reward), {j: g * float(w) for j, w in r.successors}) for r in rows], one=1.0
+        [(as_float(r.reward), {j: g * float(w) for j, w in r.successors}) for r in rows], one=1.0
     )
 
 
@@ -183,7 +199,7 @@ def exact_values(rows: Sequence[Row], discount: Fraction) -> list[Fraction]:
 
 def visits(rows: Sequence[Row], starts: Successors, discount: Fraction) -> list[float]:
     """How often each state of a chain is expected to be visited from the starts, discounted, in floats."""
-    g = float(discount)
+    g = float_discount(discount)
     into: list[dict[int, float]] = [{} for _ in rows]
     for i, row in enumerate(rows):
         for j, w in row.successors:
@@ -196,9 +212,9 @@ def visits(rows: Sequence[Row], starts: Successors, discount: Fraction) -> list[
 
 def best_values(model: WorldModel, discount: Fraction) -> tuple[list[float], list[int]]:
     """The values no program exceeds, in floats, and the number of a best action in each state: policy iteration."""
-    g = float(discount)
+    g = float_discount(discount)
     rows = [
-        [(float(r.reward), [(j, g * float(w)) for j, w in r.successors]) for r in row]
+        [(as_float(r.reward), [(j, g * float(w)) for j, w in r.successors]) for r in row]
         for row in model.rows
     ]
     choice = [max(range(len(row)), key=lambda a: (row[a][0], -a)) for row in rows]

@@ -447,7 +447,10 @@ def start_bound(task: Task, table: Table) -> Fraction:
 def show_number(number: Fraction) -> str:
     """A number for a title: exact where that is short."""
     text = str(number)
-    return text if len(text) <= 24 else f"about {float(number):.9f}"
+    if len(text) <= 24:
+        return text
+    whole, rest = divmod(abs(round(number * 10**9)), 10**9)
+    return f"about {'-' if number < 0 else ''}{whole}.{rest:09d}"
 
 
 def _block(name: str, about: str, goals: list[str]) -> list[str]:

@@ -19,9 +19,10 @@ from godel.simulate import CUT_MAX, simulate_program
 RIGHT = "agent { policy { move = right } }"
 PLAN = "agent { table PLAN: array[6] of Move = [for i in 0..5: right] }"
 LEFT = "agent { policy { move = left } }"
-TWO = """agent {
-  # two slots at once, one of them new
-  def toward(p: int): Move = if p < 5 then right else left
+SEVERAL = """agent {
+  # several slots at once, one of them new
+  table PLAN: array[6] of Move = [for i in 0..5: right]
+  def toward(p: int): Move = if p < 5 then right else stay
   policy { move = if pos == 0 then PLAN[0] else toward(pos) }
 }"""
 
@@ -69,7 +70,7 @@ def propose(here: Path, patch: str, *options: str) -> Done:
         ("- 7", "-7  (0 ticks)"),
         ("1/3 + 1/6", "1/2  (1 tick)"),
         ("ord(right) == 2", "true  (2 ticks)"),
-        ("[left, stay][1]", "stay  (4 ticks)"),
+        ("[left, stay][1]", "stay  (2 ticks)"),
     ],
 )
 def test_eval_prints_value_and_ticks(expression: str, printed: str, here: Path) -> None:
@@ -169,12 +170,27 @@ def test_a_horizon_ends_episodes_exactly(here: Path) -> None:
 
 @pytest.mark.parametrize("discount", ["0", "1/10", "999/1000", f"{10**30 - 1}/{10**30}"])
 def test_worlds_that_never_end_are_cut_and_say_so(discount: str, here: Path) -> None:
-    text = (here / "walk.godel").read_text(encoding="utf-8").replace("9/10 }\n", discount + " }\n")
-    machine = parse_machine(text.replace("stay]", "right]"))
+    text = (here / "walk.godel").read_text(encoding="utf-8")
+    text = text.replace("discount 9/10", f"discount {discount}").replace("stay]", "right]")
+    machine = parse_machine(text)
     sample = simulate_program(check_machine(machine)[1], episodes=2, seed=0)
     assert 0 < sample.cut <= CUT_MAX
     assert sample.steps == 2 * sample.cut
     assert sample.tail >= 0
+    assert (sample.lower is None) == (sample.reason != "") == (len(discount) > 60)
+
+
+def test_a_discount_that_floats_cannot_follow_leaves_rewrites_undecided(here: Path) -> None:
+    discount = f"discount {10**30 - 1}/{10**30}"
+    name = change(here, "discount 9/10", discount)
+    (here / "patch").write_text(RIGHT, encoding="utf-8")
+    done = godel("--store", "near.db", "propose", name, "patch")
+    assert done.code == 20
+    assert "within 10^-12 of 1" in done.out
+    done = godel("--store", "near.db", "evolve", name)
+    assert done.code == 0
+    assert "the gap is not known" in done.out
+    assert godel("--store", "near.db", "verify").code == 0
 
 
 @pytest.mark.parametrize("episodes", ["1", "0", "-3", "x"])
@@ -185,7 +201,7 @@ def test_an_interval_needs_two_episodes(episodes: str, here: Path) -> None:
 # --- propose ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("patch", [RIGHT, PLAN, TWO])
+@pytest.mark.parametrize("patch", [RIGHT, PLAN, SEVERAL])
 def test_a_better_program_is_accepted(patch: str, here: Path) -> None:
     done = propose(here, patch, "--json")
     assert (done.code, done.err) == (0, "")

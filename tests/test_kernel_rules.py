@@ -179,7 +179,10 @@ def honest_certificates(kind: str) -> Iterator[tuple[Obligation, bytes]]:
         coarse = [bounds.bound(d, Grid.COARSE).table for d in Direction]
         best = bound_every_program(chapter, Grid.EXACT).table
         for lower, upper in (tables, coarse):
-            yield IsBounded(chapter, old), encode_certificate(BoundsCertificate(lower, upper), states)
+            yield (
+                IsBounded(chapter, old),
+                encode_certificate(BoundsCertificate(lower, upper), states),
+            )
             yield IsOptimal(chapter, old), encode_certificate(OptimalityCertificate(lower, best), states)  # fmt: skip
         for new in codes:
             evidence = gate._evidence(chapter.program(old), chapter.program(new))

@@ -74,11 +74,12 @@ def _print_graph(book: Book, everything: bool, as_json: bool) -> None:
     first, head = book.history.first, book.history.head
     graph.add_node(first)
     for entry in book.entries[book.history.chapter_seq + 1 :]:
-        result = entry.body.get("result")
-        wanted = entry.kind is Kind.ACCEPTED or (everything and isinstance(result, str))
-        known = graph.get_edge_data(entry.body["parent"], result)
-        if wanted and (known is None or known["entry"].kind is not Kind.ACCEPTED):
-            graph.add_edge(entry.body["parent"], result, entry=entry)
+        parent, result = entry.body.get("parent"), entry.body.get("result")
+        if result is None or not (everything or entry.kind is Kind.ACCEPTED):
+            continue
+        known = graph.get_edge_data(parent, result)
+        if known is None or known["entry"].kind is not Kind.ACCEPTED:
+            graph.add_edge(parent, result, entry=entry)
     if as_json:
         edges = [
             {"parent": a, "result": b, "entry": entry.id, "kind": entry.kind.value}

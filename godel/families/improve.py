@@ -15,7 +15,7 @@ from itertools import chain
 from dsl.machine import Program
 from godel.families.family import Candidate, Family, Workplace
 from godel.families.patches import Observation, edit_decisions
-from proofs.explicit import Row, TooLarge, WorldModel, solve, visits
+from proofs.explicit import Row, TooLarge, WorldModel, as_float, float_discount, solve, visits
 
 EPSILON = 1e-9
 HORIZON_MAX = 10_000
@@ -60,6 +60,7 @@ class _Scratch:
     def __init__(self, world: WorldModel, program: Program, horizon: int | None) -> None:
         if horizon is not None and horizon > HORIZON_MAX:
             raise TooLarge("a horizon too long to sweep")
+        float_discount(program.task.utility.discount)
         self.world, self.program, self.horizon = world, program, horizon
         task = program.task
         self.discount = task.utility.discount
@@ -76,9 +77,9 @@ class _Scratch:
             actions, ticks = program.decide(named)
             self.start_choice[observation] = number[actions]
             for i in members:
-                self.cost[i] = float(task.utility.tick_price) * ticks
+                self.cost[i] = as_float(task.utility.tick_price) * ticks
         self.rows = [
-            [(float(r.reward), [(j, float(w)) for j, w in r.successors]) for r in row]
+            [(as_float(r.reward), [(j, float(w)) for j, w in r.successors]) for r in row]
             for row in world.rows
         ]
         self.steps = 0

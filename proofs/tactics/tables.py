@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from math import isfinite
 
 from dsl.machine import Program, StateTuple
 from proofs.explicit import (
@@ -81,9 +82,13 @@ class ProgramBounds:
             if len(model.states) > EXACT_STATES_MAX:
                 raise TooLarge(f"an exact solution over more than {EXACT_STATES_MAX:,} states")
             return _table(model, exact_values(model.rows, utility.discount))
-        if self._floats is None:
-            self._floats = float_values(model.rows, utility.discount)
-        values = _round(self._floats, grid)
+        try:
+            if self._floats is None:
+                self._floats = float_values(model.rows, utility.discount)
+            values = _round(self._floats, grid)
+        except TooLarge:
+            # what floats cannot follow is worked out exactly
+            return self.bound(direction, Grid.EXACT)
         values = _shift(values, self._choices, utility.discount, direction)
         return _table(model, values)
 
@@ -111,6 +116,8 @@ def _table(model: ChainModel | WorldModel, values: Sequence[Fraction]) -> Bound:
 
 
 def _round(values: Sequence[float], grid: Grid) -> list[Fraction]:
+    if not all(map(isfinite, values)):
+        raise TooLarge("values beyond what floats can follow")
     return [Fraction(round(Fraction(v) * grid.value), grid.value) for v in values]
 
 
