@@ -112,6 +112,7 @@ def _replace_all(slot: s.Slot, changes: list[Replace]) -> s.Slot:
         _require(there is not None, f"{where} does not exist")
         found = digest_node(cast(s.Node, there))
         _require(found == change.expected, f"{where} is not what the edit expects")
+        _require(not isinstance(change.code, s.TYPE_NODES), f"a type cannot stand here: {where}")
         depth = len(change.position) + s.depth_of(change.code)
         _require(depth <= DEPTH_MAX, f"{where} would be nested deeper than {DEPTH_MAX}")
         tree = _replace_at(tree, change.position, change.code)
@@ -132,9 +133,10 @@ def _replace_at(node: s.Node, position: s.Position, code: s.Node) -> s.Node:
 def _as_code(code: s.Code) -> s.Code:
     """The code as decoding reads it: whatever is no tree of the language is refused here."""
     try:
-        decode_tree(encode_tree(code), s.Code)
-    except (CodecError, KeyError, TypeError, AttributeError) as error:
+        same = decode_tree(encode_tree(code), s.Code) == code
+    except (CodecError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RewriteError(f"the result is no code: {error}") from None
+    _require(same, "the result is no code: it is not in canonical form")
     return code
 
 

@@ -1103,10 +1103,11 @@ def random_edits(rng: Random, old: s.Code, new: s.Code, spoil: str) -> tuple[Edi
     """Edits that lead from one code to the other, small or coarse, spoilt as `spoil` says."""
     if spoil == "empty":
         return ()
-    fine = list(derive_edits(old, new))
-    # two slots of one name are one slot to `derive_edits`
-    twice = [x for i, x in enumerate(new.slots) if x.name in {y.name for y in new.slots[i + 1 :]}]
-    fine += [AddSlot(slot) for slot in twice]
+    # `derive_edits` refuses two slots of one name; edits can still try to add one
+    later = [{y.name for y in new.slots[i + 1 :]} for i in range(len(new.slots))]
+    twice = [x for x, names in zip(new.slots, later, strict=True) if x.name in names]
+    once = [x for x, names in zip(new.slots, later, strict=True) if x.name not in names]
+    fine = [*derive_edits(old, s.Code(tuple(once))), *(AddSlot(slot) for slot in twice)]
     whole = {slot.name for slot in old.slots if rng.random() < 0.25}
     edits = list(dict.fromkeys(_coarse(old, new, e, whole) for e in fine))
     if spoil == "same" or not edits:

@@ -1,5 +1,7 @@
 """Forged ledgers and proof files: `verify` refuses each with a LedgerError, even where every id was worked out anew."""
 
+# ruff: noqa: E501 - tables of forgeries hold one case a line
+
 from __future__ import annotations
 
 import copy

@@ -32,6 +32,7 @@ from proofs.kernel.certificate import (
     Certificate,
     NotBetterCertificate,
     OptimalityCertificate,
+    Table,
     decode_certificate,
     encode_certificate,
 )
@@ -420,7 +421,7 @@ def test_gate_ends_in_disagreement_when_the_interpreter_lies(
     op, wrong = LIES[lie]
     truthful = interp._arithmetic
     machine = parse_machine(SUMS.replace("OP", op))
-    new = parse_patch("agent { policy { a = %d } }" % wrong(4, 3))
+    new = parse_patch(f"agent {{ policy {{ a = {wrong(4, 3)} }} }}")
     edits = derive_edits(machine.agent, new)
     honest = Gate(Chapter(machine.declarations)).judge(machine.agent, edits)
 
@@ -455,6 +456,40 @@ def test_gate_ends_in_disagreement_when_the_machine_lies(
     verdict = Gate(Chapter(machine.declarations)).judge(machine.agent, edits)
     assert isinstance(verdict, Undecided)
     assert verdict.disagreement
+
+
+def table_of(*values: tuple[tuple[Any, ...], int]) -> Table:
+    """One layer."""
+    return Table((tuple((state, Fraction(v)) for state, v in values),))
+
+
+ZERO = table_of(((4,), 0))
+BOGUS: dict[str, Certificate] = {
+    "false gain": BetterCertificate(table_of(((4,), 99)), ZERO),
+    "false loss": NotBetterCertificate(ZERO, table_of(((4,), 99))),
+    "nothing listed": BetterCertificate(table_of(), table_of()),
+    "nothing listed against": NotBetterCertificate(table_of(), table_of()),
+    "no layer": BetterCertificate(Table(()), Table(())),
+    "no layer against": NotBetterCertificate(Table(()), Table(())),
+    "too many layers": BetterCertificate(Table(ZERO.layers * 3), ZERO),
+    "state of no world": BetterCertificate(table_of(((4,), 0), ((99,), 0)), ZERO),
+    "state of no world against": NotBetterCertificate(table_of(((4,), 0), ((99,), 0)), ZERO),
+    "state too long": BetterCertificate(table_of(((4, 4), 0)), ZERO),
+    "member for a number": BetterCertificate(table_of((("four",), 0)), ZERO),
+    "another claim": OptimalityCertificate(ZERO, ZERO),
+    "bounds": BoundsCertificate(ZERO, ZERO),
+}
+
+
+@pytest.mark.parametrize("bogus", BOGUS)
+def test_gate_is_undecided_where_its_finder_is_wrong(
+    bogus: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = parse_machine(SUMS.replace("OP", "+"))
+    edits = derive_edits(machine.agent, parse_patch("agent { policy { a = 1 } }"))
+    monkeypatch.setattr(Gate, "_evidence", lambda *_: BOGUS[bogus])
+    verdict = Gate(Chapter(machine.declarations)).judge(machine.agent, edits)
+    assert isinstance(verdict, Undecided), verdict
 
 
 # --- intervals -----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from itertools import product
 
 from dsl import syntax as s
 from dsl.check import check_code, check_declarations
-from dsl.codec import digest_node
+from dsl.codec import decode_tree, digest_node, encode_tree
 from dsl.machine import ActionTuple, Outcome, Program, StateTuple, Task
 from dsl.types import values
 from proofs.kernel.theorem import CertificateError
@@ -23,6 +23,12 @@ class NotTotal(CertificateError):
         super().__init__("; ".join(gap.message for gap in gaps))
 
 
+def _require_canonical(tree: s.Node) -> None:
+    """Raise CertificateError for a tree that its canonical form does not give back, such as one that holds lists."""
+    if decode_tree(encode_tree(tree), type(tree)) != tree:
+        raise CertificateError("a tree that is not in canonical form")
+
+
 class Chapter:
     """A task made by the kernel itself from declarations, and the programs that act in it.
 
@@ -31,6 +37,7 @@ class Chapter:
     """
 
     def __init__(self, declarations: s.Declarations) -> None:
+        _require_canonical(declarations)
         self.task: Task = check_declarations(declarations)
         gaps = find_gaps_in_declarations(self.task)
         if gaps:
@@ -50,6 +57,7 @@ class Chapter:
         """Code checked and proved total; raises DslError or NotTotal."""
         digest = digest_node(code)
         if digest not in self._programs:
+            _require_canonical(code)
             program = check_code(self.task, code)
             gaps = find_gaps_in_code(program)
             if gaps:

@@ -82,6 +82,8 @@ def check(obligation: Obligation, certificate: Certificate | tuple[Theorem, ...]
     Raises CertificateError where a premise fails (NotTotal where code is not proved total), DslError where code does not
     check. The statement comes from the obligation's declarations and code alone, never from the certificate.
     """
+    if type(obligation.chapter) is not Chapter:
+        raise CertificateError("the chapter is not the kernel's own")
     match obligation, certificate:
         case IsBetter(chapter, old, new), BetterCertificate():
             statement: Statement = _better(
@@ -95,7 +97,7 @@ def check(obligation: Obligation, certificate: Certificate | tuple[Theorem, ...]
             statement = _bounds(chapter, chapter.program(code), certificate)
         case IsOptimal(chapter, code), OptimalityCertificate():
             statement = _optimal(chapter, chapter.program(code), certificate)
-        case IsChain(chapter, first, last), tuple():
+        case IsChain(chapter, first, last), tuple() if type(certificate) is tuple:
             statement = _chain(chapter, first, last, certificate)
         case _:
             raise CertificateError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from math import gcd
 from typing import TypeAlias
 
 from dsl.machine import ActionTuple, Program, StateTuple
@@ -108,12 +109,17 @@ def _listed(
             raise CertificateError(f"state {state} is listed twice")
         if len(state) != len(kinds) or not all(map(inhabits, kinds, state)):
             raise CertificateError(f"{state} is no state of this world")
-        if type(value) is not Fraction:
+        if type(value) is not Fraction or not _in_lowest_terms(value):
             raise CertificateError(f"the value at state {state} is no rational")
         if chapter.is_done(state):
             raise CertificateError(f"state {state} is listed, but the episode has ended there")
         values[state] = value
     return values
+
+
+def _in_lowest_terms(value: Fraction) -> bool:
+    above, below = value.numerator, value.denominator
+    return type(above) is int and type(below) is int and below >= 1 and gcd(above, below) == 1
 
 
 def _step_value(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Never, TypeAlias
 from weakref import WeakKeyDictionary
@@ -120,7 +120,8 @@ def _registry() -> tuple[Callable[[Statement], Theorem], Callable[[Theorem], Sta
     def statement_of(theorem: Theorem) -> Statement:
         if type(theorem) is not Theorem or theorem not in made:
             raise CertificateError("this is no theorem of the kernel")
-        return made[theorem]
+        # a copy: whoever changes what is handed out does not change the record
+        return replace(made[theorem])
 
     return make, statement_of
 
