@@ -8,7 +8,7 @@ from dsl import syntax as s
 from dsl.check import check_machine
 from dsl.errors import Diagnostic, DslError
 from dsl.machine import Program
-from godel.gate import describe_gap
+from godel.validity import describe_gap
 from proofs.kernel.chapter import Chapter, NotTotal
 from proofs.kernel.totality import Broken, Gap
 from proofs.totality_smt import find_broken, obligations

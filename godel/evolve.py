@@ -9,17 +9,18 @@ from typing import Any, TypeAlias
 
 from dsl import syntax as s
 from dsl.codec import Json, digest, digest_node, encode_rational, encode_tree
-from dsl.errors import Diagnostic
-from dsl.rewrite import Edit, RewriteError, apply_rewrite, encode_edits
+from dsl.rewrite import Edit, encode_edits
 from godel.claims import encode_claim
+from godel.entries import as_text
 from godel.families.family import Candidate, Family, Workplace
 from godel.families.improve import improve
 from godel.families.simplify import simplify
 from godel.gate import Accepted, Costs, Gate, Invalid, Refused, Undecided, Verdict
-from godel.history import History, candidate_key, read_history, total_gain
+from godel.history import History, candidate_key, edited_slots, read_history, result_of, total_gain
 from godel.ledger import Entry, Kind
 from godel.searching import FamilyDeclaration, SearchDeclaration, encode_search
 from godel.store import Store
+from godel.validity import encode_diagnostic
 from godel.versions import versions
 from proofs.counterexample import compare_programs, encode_counterexample
 from proofs.explicit import TooLarge
@@ -151,9 +152,9 @@ class Session:
             gain = searcher.gain_units(statement.gain) if isinstance(statement, Improvement) else 0
         body = {
             **self._common(family, episode, verdict.costs, candidate.steps),
-            "note": candidate.note,
+            "note": as_text(candidate.note),
             "edits": encode_edits(candidate.edits),
-            "slots": sorted({_slot_of(edit) for edit in candidate.edits}),
+            "slots": edited_slots(candidate.edits),
             "outcome": kind.value,
             "gain": gain,
             "cost": searcher.cost_units(
@@ -195,18 +196,16 @@ class Session:
                 found["counterexample"] = encode_counterexample(shown, chapter.task)
                 return Kind.REFUSED, found, blobs
             case Undecided(undecided, reason, disagreement, _):
-                result, blobs = None, {}
-                if undecided is not None:
-                    result = digest_node(undecided)
-                    blobs = {result: encode_tree(undecided)}
-                return (
-                    Kind.UNDECIDED,
-                    {"result": result, "reason": reason, "disagreement": disagreement},
-                    blobs,
-                )
+                result = digest_node(undecided)
+                found = {
+                    "result": result,
+                    "reason": as_text(reason),
+                    "disagreement": disagreement,
+                }
+                return Kind.UNDECIDED, found, {result: encode_tree(undecided)}
             case Invalid(reason, diagnostics, _):
-                shown_faults: list[Json] = [_show_diagnostic(d) for d in diagnostics]
-                result = _result_of(old, edits)
+                shown_faults: list[Json] = [encode_diagnostic(d) for d in diagnostics]
+                result = result_of(old, edits)
                 return (
                     Kind.INVALID,
                     {"result": result, "reason": reason, "diagnostics": shown_faults},
@@ -240,7 +239,7 @@ class Session:
         tried = self.history.tried.get(head, {})
         for candidate in running[1]:
             key = candidate_key(
-                _result_of(self.head_code, candidate.edits), encode_edits(candidate.edits)
+                result_of(self.head_code, candidate.edits), encode_edits(candidate.edits)
             )
             if tried.get(key, -1) < self.gate.rlimit:
                 return candidate
@@ -258,6 +257,7 @@ class Session:
             "gain": encode_rational(total_gain(self.history.links)),
             "optimality": None,
             "certificate": None,
+            "reason": None,
             "versions": versions(),
         }
         blobs: dict[str, bytes] = {}
@@ -302,24 +302,3 @@ def begin(
         digest(text): text,
     }
     return store.append(kind, body, blobs=blobs)
-
-
-def _slot_of(edit: Edit) -> str:
-    slot = edit.slot
-    return slot if isinstance(slot, str) else slot.name
-
-
-def _result_of(old: s.Code, edits: tuple[Edit, ...]) -> str | None:
-    try:
-        return digest_node(apply_rewrite(old, edits))
-    except RewriteError:
-        return None
-
-
-def _show_diagnostic(diagnostic: Diagnostic) -> Json:
-    return {
-        "code": diagnostic.code,
-        "message": diagnostic.message,
-        "notes": list(diagnostic.notes),
-        "help": diagnostic.help,
-    }

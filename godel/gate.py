@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeAlias
 
 from dsl import syntax as s
-from dsl.codec import digest_node
-from dsl.errors import Diagnostic, DslError
+from dsl.errors import Diagnostic
 from dsl.machine import Program
-from dsl.rewrite import Edit, RewriteError, apply_rewrite
-from dsl.types import show_value
+from dsl.rewrite import Edit
+from godel.validity import NotShown, NotValid, judge_validity
 from proofs.explicit import TooLarge
 from proofs.kernel.certificate import BetterCertificate, NotBetterCertificate, OptimalityCertificate
-from proofs.kernel.chapter import Chapter, NotTotal
+from proofs.kernel.chapter import Chapter
 from proofs.kernel.check import IsBetter, IsNotBetter, IsOptimal, check
 from proofs.kernel.theorem import CertificateError, Theorem
-from proofs.kernel.totality import Broken, Gap
 from proofs.solver import SolverAnswer, SolverSays, ask_about_code, ask_about_improvement
 from proofs.tactics.tables import Bound, Direction, Grid, ProgramBounds, bound_every_program
 
@@ -59,7 +56,7 @@ class Refused:
 class Undecided:
     """Neither was shown. `disagreement` means that Z3 and the kernel contradict each other: something is wrong with us."""
 
-    code: s.Code | None
+    code: s.Code
     reason: str
     disagreement: bool
     costs: Costs
@@ -99,19 +96,12 @@ class Gate:
         def costs() -> Costs:
             return Costs(spent, self.chapter.steps - steps)
 
-        try:
-            new = apply_rewrite(old, edits)
-        except RewriteError as error:
-            return Invalid(str(error), (), costs())
-        try:
-            program = self.chapter.program(new)
-        except DslError as error:
-            return Invalid("the new code does not check", error.diagnostics, costs())
-        except NotTotal as error:
-            return self._not_total(new, error.gaps, costs())
-        if digest_node(new) == digest_node(old):
-            # a tie needs no Z3, but the kernel still shows it below
-            program = self.chapter.program(old)
+        found = judge_validity(self.chapter, old, edits)
+        if isinstance(found, NotValid):
+            return Invalid(found.reason, found.diagnostics, costs())
+        if isinstance(found, NotShown):
+            return Undecided(found.code, found.reason, False, costs())
+        new, program = found.code, found.program
         answer = ask_about_code(program, rlimit=self.rlimit)
         spent += answer.rlimit_used
         if answer.says is not SolverSays.PROVED:
@@ -123,7 +113,10 @@ class Gate:
         if isinstance(evidence, str):
             return Undecided(new, evidence, False, costs())
         if isinstance(evidence, NotBetterCertificate):
-            theorem = check(IsNotBetter(self.chapter, old, new), evidence)
+            try:
+                theorem = check(IsNotBetter(self.chapter, old, new), evidence)
+            except CertificateError as error:
+                return Undecided(new, _rejects(error), False, costs())
             return Refused(new, theorem, evidence, costs())
         answer = ask_about_improvement(
             self.chapter.task,
@@ -137,22 +130,10 @@ class Gate:
         try:
             theorem = check(IsBetter(self.chapter, old, new), evidence)
         except CertificateError as error:
-            disagreement = answer.says is SolverSays.PROVED
-            return Undecided(
-                new, f"the kernel rejects the certificate: {error}", disagreement, costs()
-            )
+            return Undecided(new, _rejects(error), answer.says is SolverSays.PROVED, costs())
         if answer.says is not SolverSays.PROVED:
             return Undecided(new, *_doubt(answer, "the improvement"), costs())
         return Accepted(new, theorem, evidence, costs())
-
-    def _not_total(self, code: s.Code, gaps: list[Gap], costs: Costs) -> Verdict:
-        broken = [gap for gap in gaps if isinstance(gap, Broken)]
-        if not broken:
-            reason = f"totality is neither proved nor broken: {gaps[0].message}"
-            return Undecided(code, reason, False, costs)
-        return Invalid(
-            "the new code is not total", tuple(describe_gap(gap) for gap in broken), costs
-        )
 
     def _evidence(
         self, old: Program, new: Program
@@ -197,6 +178,10 @@ class Gate:
         return self._optimum[Grid.FINE].at_starts - lower + self.chapter.size_cost(program)
 
 
+def _rejects(error: CertificateError) -> str:
+    return f"the kernel rejects the certificate: {error}"
+
+
 def _doubt(answer: SolverAnswer, what: str) -> tuple[str, bool]:
     if answer.says is SolverSays.CONTRADICTS:
         return (
@@ -204,27 +189,3 @@ def _doubt(answer: SolverAnswer, what: str) -> tuple[str, bool]:
             True,
         )
     return f"Z3 did not prove {what}: {answer.reason}", False
-
-
-def describe_gap(gap: Gap) -> Diagnostic:
-    """A gap as a diagnostic, with the point that shows it."""
-    notes: tuple[str, ...] = ()
-    if isinstance(gap, Broken):
-        where = ", ".join(f"{name} = {show_value(kind, value)}" for name, kind, value in gap.point)
-        parts = [f"at {where}" if where else "", gap.met]
-        notes = (" ".join(part for part in parts if part),) if any(parts) else ()
-    return Diagnostic(gap.code, gap.message, gap.node.span, notes, _advice(gap))
-
-
-def _advice(gap: Gap) -> str | None:
-    """How the fault is usually mended."""
-    ends = re.search(r"(?:range|outside) (\S+)\.\.(\S+)$", gap.message)
-    match gap.code:
-        case "G012" | "G014" if ends:
-            return f"clamp(…, {ends[1]}, {ends[2]})"
-        case "G013":
-            return "guard it: if … != 0 then … else …"
-        case "G015":
-            return "add the arm that is missing, or else: …"
-        case _:
-            return None

@@ -8,8 +8,18 @@ from fractions import Fraction
 from typing import Any, cast
 
 from dsl import syntax as s
-from dsl.codec import CodecError, Json, canonical_json, decode_rational, decode_tree, digest
+from dsl.codec import (
+    CodecError,
+    Json,
+    canonical_json,
+    decode_rational,
+    decode_tree,
+    digest,
+    digest_node,
+)
+from dsl.rewrite import Edit, RewriteError, apply_rewrite
 from dsl.types import Value
+from godel.entries import require_shape
 from godel.ledger import Entry, Kind, LedgerError
 from godel.searching import Attempt, SearchDeclaration, Searcher, decode_search
 
@@ -72,6 +82,7 @@ class History:
 
     def advance(self, entry: Entry) -> None:
         """Take one more entry into account. Raises LedgerError where its body is not of its kind."""
+        require_shape(entry)
         body = entry.body
         try:
             match entry.kind:
@@ -132,6 +143,19 @@ class History:
 def candidate_key(result: str | None, edits: Json) -> str:
     """What tells candidates for one program apart: the code they lead to, or the edits where they lead to none."""
     return result or digest(canonical_json(edits))
+
+
+def edited_slots(edits: tuple[Edit, ...]) -> list[Json]:
+    """The names of the slots that edits touch, sorted."""
+    return sorted({edit.slot if isinstance(edit.slot, str) else edit.slot.name for edit in edits})
+
+
+def result_of(old: s.Code, edits: tuple[Edit, ...]) -> str | None:
+    """The digest of what the edits make of a program, or None where they do not apply."""
+    try:
+        return digest_node(apply_rewrite(old, edits))
+    except RewriteError:
+        return None
 
 
 def total_gain(links: list[Entry]) -> Fraction:

@@ -119,6 +119,9 @@ def decode_proof(data: bytes) -> ProofFile:
     chapter = Chapter(cast(s.Declarations, decode_node(value["declarations"], s.Declarations)))
     old = None if value["old"] is None else cast(s.Code, decode_node(value["old"], s.Code))
     new = cast(s.Code, decode_node(value["new"], s.Code))
+    rule = value["certificate"].get("rule") if isinstance(value["certificate"], dict) else None
+    if (old is None) != (rule in ("optimal", "bounds")):
+        raise CodecError(f"rule {rule!r} is about another number of programs")
     certificate = decode_certificate(
         canonical_json(cast(Json, value["certificate"])), chapter.task.states
     )

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import cast
+from typing import Any, cast
 
 from dsl import syntax as s
-from dsl.check import check_machine
 from dsl.codec import (
     CodecError,
     Json,
@@ -22,6 +21,7 @@ from dsl.codec import (
 )
 from dsl.machine import Program, Task
 from dsl.types import Bool, Enum, Int, Value, inhabits
+from proofs.kernel.chapter import Chapter
 
 VERSION = 1
 
@@ -69,10 +69,11 @@ class Searcher:
     """A searcher in its declared world: makes reports of what happened, and decides."""
 
     def __init__(self, declaration: SearchDeclaration) -> None:
-        task, program = check_machine(declaration.machine)
+        chapter = Chapter(declaration.machine.declarations)
+        task = chapter.task
         self.declaration = declaration
         self.task: Task = task
-        self.program: Program = program
+        self.program: Program = chapter.program(declaration.machine.agent)
         attempt = task.names.enums["Attempt"]
         expected = ("stop", "apply", *(f.name for f in declaration.families))
         if attempt.members != expected:
@@ -176,17 +177,29 @@ _PRICES = ("gain_unit", "cost_unit", "rlimit", "family_step", "check_step")
 
 def decode_search(data: bytes) -> SearchDeclaration:
     """The search that `encode_search` wrote; raises CodecError for anything else."""
-    match decode_json(data):
-        case {"version": 1, "families": list(families), "prices": dict(prices), "machine": machine}:
-            if prices.keys() != set(_PRICES):
-                raise CodecError("a search with unknown prices")
-            return SearchDeclaration(
-                tuple(_decode_family(f) for f in families),
-                Prices(**{name: decode_rational(cast(Json, prices[name])) for name in _PRICES}),
-                cast(s.Machine, decode_node(cast(Json, machine), s.Machine)),
-            )
-        case _:
-            raise CodecError("a search of an unknown version")
+    search = cast(Any, decode_json(data))
+    if type(search) is not dict or search.keys() != {"version", "families", "prices", "machine"}:
+        raise CodecError("a search holds version, families, prices and machine")
+    if type(search["version"]) is not int or search["version"] != VERSION:
+        raise CodecError("a search of an unknown version")
+    if type(search["families"]) is not list or type(search["prices"]) is not dict:
+        raise CodecError("a malformed search")
+    return SearchDeclaration(
+        tuple(_decode_family(f) for f in search["families"]),
+        _decode_prices(search["prices"]),
+        cast(s.Machine, decode_node(search["machine"], s.Machine)),
+    )
+
+
+def _decode_prices(data: dict[str, Json]) -> Prices:
+    if data.keys() != set(_PRICES):
+        raise CodecError("a search with unknown prices")
+    prices = Prices(**{name: decode_rational(data[name]) for name in _PRICES})
+    if prices.gain_unit <= 0 or prices.cost_unit <= 0:
+        raise CodecError("the unit of a report must be positive")
+    if min(prices.rlimit, prices.family_step, prices.check_step) < 0:
+        raise CodecError("a price must not be negative")
+    return prices
 
 
 def _decode_family(data: object) -> FamilyDeclaration:

@@ -193,6 +193,8 @@ class Store:
 
     def blob(self, name: str) -> bytes:
         """The bytes with that digest."""
+        if type(name) is not str:
+            raise LedgerError(f"{name!r} is no digest")
         rows = self._rows("SELECT data FROM blobs WHERE digest = ?", (name,))
         if not rows:
             raise LedgerError(f"blob {name} is missing")

@@ -11,20 +11,22 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from dsl import syntax as s
-from dsl.codec import CodecError, Json, decode_tree, digest_node
+from dsl.codec import CodecError, Json, canonical_json, decode_tree, digest_node
 from dsl.errors import DslError
-from dsl.rewrite import RewriteError, apply_rewrite, decode_edits
+from dsl.interp import EvaluationFault
+from dsl.rewrite import decode_edits
 from godel.claims import encode_claim
-from godel.history import ATTEMPTS, History, total_gain
+from godel.entries import require_shape
+from godel.history import ATTEMPTS, History, edited_slots, result_of, total_gain
 from godel.ledger import Entry, Kind, LedgerError
 from godel.store import Store
+from godel.validity import NotValid, encode_diagnostic, judge_validity
 from godel.versions import KERNEL
 from proofs.counterexample import compare_programs, encode_counterexample
 from proofs.kernel.certificate import decode_certificate
-from proofs.kernel.chapter import Chapter, NotTotal
+from proofs.kernel.chapter import Chapter
 from proofs.kernel.check import IsBetter, IsChain, IsNotBetter, IsOptimal, Obligation, check
 from proofs.kernel.theorem import CertificateError, Chain, Improvement, Theorem
-from proofs.kernel.totality import Broken
 
 CAUSES = ("stop", "horizon", "attempts", "budget", "gap")
 
@@ -58,16 +60,21 @@ class _Verifier:
     def entry(self, entry: Entry) -> None:
         """Check one entry against the state before it, then move on."""
         body = cast(Mapping[str, Any], entry.body)
+        require_shape(entry)
+        self._versions(entry, body)
+        if entry.kind not in (Kind.GENESIS, Kind.REVISION):
+            self._same(entry, "the task", "agent", body["task"])
         if entry.kind in ATTEMPTS:
             self._attempt(entry, body)
         elif entry.kind is Kind.ENDED:
             self._ended(entry, body)
+        elif entry.kind is Kind.CHECKOUT:
+            self._same(entry, "the parent", self.history.head, body["parent"])
         self.history.advance(entry)
         if entry.kind in (Kind.GENESIS, Kind.REVISION):
             self._chapter(entry, body)
 
     def _chapter(self, entry: Entry, body: Mapping[str, Any]) -> None:
-        self._versions(entry, body)
         declarations, code = (
             self.history.load_declarations(),
             self.history.load_code(self.history.head),
@@ -86,8 +93,8 @@ class _Verifier:
                 f"it is of kernel version {body['versions']['kernel']}", seq=entry.seq
             )
 
-    def _same(self, entry: Entry, what: str, found: object, recorded: object) -> None:
-        if found != recorded or type(found) is not type(recorded):
+    def _same(self, entry: Entry, what: str, found: Json, recorded: Json) -> None:
+        if canonical_json(found) != canonical_json(recorded):
             raise LedgerError(f"{what}: recorded {recorded!r}, found {found!r}", seq=entry.seq)
 
     def _open_chapter(self, entry: Entry) -> Chapter:
@@ -99,19 +106,14 @@ class _Verifier:
 
     def _attempt(self, entry: Entry, body: Mapping[str, Any]) -> None:
         chapter = self._open_chapter(entry)
-        self._versions(entry, body)
         self._same(entry, "the parent", self.history.head, body["parent"])
         self._same(entry, "the outcome", entry.kind.value, body["outcome"])
-        self._same(entry, "the task", "agent", body["task"])
         self._decision(entry, body)
         steps = chapter.steps
         gain = 0
         if entry.kind is not Kind.EMPTY:
             gain = self._judged(entry, body, chapter)
         costs = body["costs"]
-        for name in ("rlimit", "family_steps", "kernel_steps"):
-            if type(costs[name]) is not int or costs[name] < 0:
-                raise LedgerError(f"the cost {name} is no count", seq=entry.seq)
         if entry.kind in (Kind.ACCEPTED, Kind.REFUSED):
             self._same(entry, "the kernel's steps", chapter.steps - steps, costs["kernel_steps"])
         cost = self.history.searcher.cost_units(
@@ -125,7 +127,12 @@ class _Verifier:
         history = self.history
         if body["try"] is None:
             self._same(entry, "the family", "file", body["family"])
+            self._same(entry, "episode and step", [None, None], [body["episode"], body["step"]])
+            if entry.kind is Kind.EMPTY:
+                raise LedgerError("a person's proposal is never empty", seq=entry.seq)
             return
+        if body["try"] not in (f.name for f in history.search.families):
+            raise LedgerError(f"{body['try']!r} is no family", seq=entry.seq)
         self._same(entry, "the family", body["try"], body["family"])
         running = history.running
         self._same(entry, "episode", history.episode + (0 if running else 1), body["episode"])
@@ -144,21 +151,23 @@ class _Verifier:
             edits = decode_edits(body["edits"])
         except CodecError as error:
             raise LedgerError(f"its edits: {error}", seq=entry.seq) from None
-        try:
-            new: s.Code | None = apply_rewrite(old, edits)
-        except RewriteError:
-            new = None
-        result = None if new is None else digest_node(new)
+        self._same(entry, "the slots", edited_slots(edits), body["slots"])
+        result = result_of(old, edits)
         self._same(entry, "the result of the edits", result, body["result"])
+        found = judge_validity(chapter, old, edits)
         if entry.kind is Kind.INVALID:
-            if new is not None and self._is_valid(chapter, new):
+            if not isinstance(found, NotValid):
                 raise LedgerError("it is called invalid, but it is a program", seq=entry.seq)
+            self._same(entry, "the reason", found.reason, body["reason"])
+            faults = [encode_diagnostic(d) for d in found.diagnostics]
+            self._same(entry, "the diagnostics", faults, body["diagnostics"])
             return 0
+        if isinstance(found, NotValid):
+            raise LedgerError(f"it is no program: {found.reason}", seq=entry.seq)
         if entry.kind is Kind.UNDECIDED:
-            self.disagreements += body["disagreement"] is True
+            self.disagreements += body["disagreement"]
             return 0
-        if new is None:
-            raise LedgerError("its edits do not apply", seq=entry.seq)
+        new = found.code
         stored = cast(s.Code, decode_tree(self.store.blob(cast(str, result)), s.Code))
         self._same(entry, "the stored program", digest_node(stored), result)
         if entry.kind is Kind.ACCEPTED:
@@ -173,16 +182,6 @@ class _Verifier:
         replayed = encode_counterexample(shown, chapter.task)
         self._same(entry, "the counterexample", replayed, body["counterexample"])
         return 0
-
-    @staticmethod
-    def _is_valid(chapter: Chapter, code: s.Code) -> bool:
-        try:
-            chapter.program(code)
-        except NotTotal as error:
-            return not any(isinstance(gap, Broken) for gap in error.gaps)
-        except DslError:
-            return False
-        return True
 
     def _theorem(
         self, entry: Entry, body: Mapping[str, Any], rule: str, obligation: Obligation
@@ -211,6 +210,8 @@ class _Verifier:
         running = history.running
         self._same(entry, "episode", history.episode + (0 if running else 1), body["episode"])
         self._same(entry, "step", history.step if running else 0, body["step"])
+        if body["cause"] == "horizon":
+            self._same(entry, "the horizon", history.searcher.horizon, body["step"])
         if body["cause"] not in CAUSES:
             raise LedgerError(f"it ended for no known cause: {body['cause']!r}", seq=entry.seq)
         if body["cause"] == "stop":
@@ -218,6 +219,10 @@ class _Verifier:
             self._same(
                 entry, "the searcher's decision", history.searcher.decide(reports)[0], "stop"
             )
+        if (body["optimality"] is None) != (body["certificate"] is None):
+            raise LedgerError("a claim and its certificate come together", seq=entry.seq)
+        if (body["optimality"] is None) == (body["reason"] is None):
+            raise LedgerError("an end has a claim, or a reason why not", seq=entry.seq)
         if body["optimality"] is not None:
             obligation = IsOptimal(chapter, history.load_code(history.head))
             self._checked(entry, body["certificate"], body["optimality"], obligation)
@@ -244,8 +249,10 @@ def verify(store: Store, watch: Callable[[Entry], None] = lambda entry: None) ->
             verifier.entry(entry)
         except (CertificateError, DslError, CodecError) as error:
             raise LedgerError(str(error), seq=entry.seq) from None
-        except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+        except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
             raise LedgerError(f"a malformed body: {error!r}", seq=entry.seq) from None
+        except (RuntimeError, EvaluationFault) as error:
+            raise LedgerError(f"it cannot be checked: {error!r}", seq=entry.seq) from None
         watch(entry)
     if entry is None:
         raise LedgerError("the ledger holds no entries")

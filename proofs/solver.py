@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from dsl.interp import EvaluationFault
 from dsl.machine import Program, Task
 from proofs.kernel.certificate import (
     BetterCertificate,
@@ -105,8 +106,9 @@ def ask_about_improvement(
 
     try:
         premises = list_premises(task, certificate, old=old, new=new)
-    except PremiseError as error:
-        return SolverAnswer(SolverSays.UNKNOWN, 0, str(error))
+    except (PremiseError, EvaluationFault, LookupError, ValueError) as error:
+        # a finder may be wrong in any way; a table that cannot be stated is no proof
+        return SolverAnswer(SolverSays.UNKNOWN, 0, f"the premises cannot be stated: {error!r}")
     answers = prove_all(premises, rlimit=rlimit, jobs=threads)
     used = sum(answer.rlimit_used for answer in answers)
     for name, answer in zip(BETTER_PREMISES, answers, strict=True):
@@ -116,7 +118,9 @@ def ask_about_improvement(
             case Sat():
                 return SolverAnswer(SolverSays.CONTRADICTS, used, f"solver: sat on {name}")
             case Unknown(_, reason):
-                return SolverAnswer(SolverSays.UNKNOWN, used, f"solver: unknown ({reason}) on {name}")
+                return SolverAnswer(
+                    SolverSays.UNKNOWN, used, f"solver: unknown ({reason}) on {name}"
+                )
     return SolverAnswer(SolverSays.PROVED, used)
 
 

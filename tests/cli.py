@@ -98,12 +98,17 @@ def in_terminal(
     *,
     cwd: Path,
     env: Mapping[str, str],
+    stderr: bool = True,
     when: Callable[[str], bool] | None = None,
 ) -> tuple[int, str]:
-    """Exit code and screen text of a command on a terminal of its own; interrupted as by Ctrl-C once `when` holds."""
+    """Exit code and screen text of a command on a terminal of its own, interrupted as by Ctrl-C once `when` holds.
+
+    Without `stderr` only stdout goes there, the rest nowhere.
+    """
     ours, theirs = pty.openpty()
+    errors = theirs if stderr else subprocess.DEVNULL
     with subprocess.Popen(
-        command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs
+        command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=theirs, stderr=errors
     ) as running:
         os.close(theirs)
         screen = b""

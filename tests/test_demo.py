@@ -5,32 +5,24 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from cli import ROOT, environment, in_terminal
 
-ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 BLOCK = re.compile(r"(```text\n\$ make demo\n)(.*?)(```\n)", re.DOTALL)
 
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What the demo prints into a pipe, in a folder of its own."""
+    """What the demo prints on a terminal, in a folder of its own."""
     folder = tmp_path_factory.mktemp("demo")
     shutil.copytree(ROOT / "examples", folder / "examples")
-    done = subprocess.run(
-        [sys.executable, "examples/demo.py"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    command = [sys.executable, "examples/demo.py"]
+    code, printed = in_terminal(command, cwd=folder, env=environment(TERM="dumb"), stderr=False)
+    assert code == 0, printed
+    return printed
 
 
 def test_readme_shows_the_output_of_the_demo(shown: str) -> None:

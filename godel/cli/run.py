@@ -144,7 +144,7 @@ def _program(context: Context, file: str, at: str | None) -> Program:
     except DslError as error:
         raise FileFault(file, source, error) from None
     except NotTotal as error:
-        from godel.gate import describe_gap
+        from godel.validity import describe_gap
 
         raise FileFault(
             file, source, DslError(tuple(describe_gap(g) for g in error.gaps))
@@ -503,7 +503,7 @@ def _faults(session: Session, edits: tuple[Edit, ...]) -> list[Diagnostic]:
     """What is wrong with code that a patch brings, where it can be shown in the patch."""
     from dsl.errors import DslError
     from dsl.rewrite import RewriteError, apply_rewrite
-    from godel.gate import describe_gap
+    from godel.validity import describe_gap
     from proofs.kernel.chapter import NotTotal
     from proofs.kernel.totality import Broken
 

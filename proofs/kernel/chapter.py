@@ -8,7 +8,7 @@ from itertools import product
 
 from dsl import syntax as s
 from dsl.check import check_code, check_declarations
-from dsl.codec import decode_tree, digest_node, encode_tree
+from dsl.codec import CodecError, decode_tree, digest_node, encode_tree
 from dsl.machine import ActionTuple, Outcome, Program, StateTuple, Task
 from dsl.types import values
 from proofs.kernel.theorem import CertificateError
@@ -25,7 +25,11 @@ class NotTotal(CertificateError):
 
 def _require_canonical(tree: s.Node) -> None:
     """Raise CertificateError for a tree that its canonical form does not give back, such as one that holds lists."""
-    if decode_tree(encode_tree(tree), type(tree)) != tree:
+    try:
+        same = decode_tree(encode_tree(tree), type(tree)) == tree
+    except CodecError as error:
+        raise CertificateError(f"a tree that is not in canonical form: {error}") from None
+    if not same:
         raise CertificateError("a tree that is not in canonical form")
 
 

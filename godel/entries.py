@@ -1,0 +1,146 @@
+"""What the body of each kind of entry holds: its keys, and what their values must look like before they mean anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from godel.ledger import Entry, Kind, LedgerError
+
+Shape: TypeAlias = Callable[[Any], bool]
+
+
+def _is_digest(value: Any) -> bool:
+    return type(value) is str and len(value) == 64 and set(value) <= set("0123456789abcdef")
+
+
+def _is_text(value: Any) -> bool:
+    """Text that cannot pass for more than one line, or for anything but itself, on a terminal."""
+    return type(value) is str and value.isprintable()
+
+
+def as_text(text: str) -> str:
+    """Any text in the form that entries hold: what cannot be printed becomes a replacement character."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_integer(value: Any) -> bool:
+    return type(value) is int
+
+
+def _is_truth(value: Any) -> bool:
+    return type(value) is bool
+
+
+def _is_list(value: Any) -> bool:
+    return type(value) is list
+
+
+def _is_object(value: Any) -> bool:
+    return type(value) is dict
+
+
+def _or_none(shape: Shape) -> Shape:
+    return lambda value: value is None or shape(value)
+
+
+def _is_costs(value: Any) -> bool:
+    names = {"rlimit", "family_steps", "kernel_steps"}
+    return _is_object(value) and value.keys() == names and all(map(_is_count, value.values()))
+
+
+def _is_versions(value: Any) -> bool:
+    return (
+        _is_object(value)
+        and value.keys() == {"kernel", "solver"}
+        and _is_count(value["kernel"])
+        and _is_text(value["solver"])
+    )
+
+
+_CHAPTER: dict[str, Shape] = {
+    "machine": _is_text,
+    "declarations": _is_digest,
+    "code": _is_digest,
+    "search": _is_digest,
+    "source": _is_digest,
+    "seed": _is_integer,
+    "versions": _is_versions,
+}
+_EMPTY: dict[str, Shape] = {
+    "task": _is_text,
+    "parent": _is_digest,
+    "family": _is_text,
+    "episode": _or_none(_is_count),
+    "step": _or_none(_is_count),
+    "try": _or_none(_is_text),
+    "rlimit": _is_count,
+    "costs": _is_costs,
+    "versions": _is_versions,
+    "outcome": _is_text,
+    "gain": _is_count,
+    "cost": _is_count,
+}
+_JUDGED: dict[str, Shape] = {
+    **_EMPTY,
+    "note": _is_text,
+    "edits": _is_list,
+    "slots": _is_list,
+    "result": _is_digest,
+}
+_PROVED: dict[str, Shape] = {
+    **_JUDGED,
+    "rule": _is_text,
+    "certificate": _is_digest,
+    "claim": _is_object,
+}
+_BODIES: Mapping[Kind, dict[str, Shape]] = {
+    Kind.GENESIS: _CHAPTER,
+    Kind.REVISION: _CHAPTER,
+    Kind.EMPTY: _EMPTY,
+    Kind.ACCEPTED: _PROVED,
+    Kind.REFUSED: {**_PROVED, "counterexample": _is_object},
+    Kind.UNDECIDED: {**_JUDGED, "reason": _is_text, "disagreement": _is_truth},
+    Kind.INVALID: {
+        **_JUDGED,
+        "result": _or_none(_is_digest),
+        "reason": _is_text,
+        "diagnostics": _is_list,
+    },
+    Kind.ENDED: {
+        "task": _is_text,
+        "cause": _is_text,
+        "code": _is_digest,
+        "episode": _is_count,
+        "step": _is_count,
+        "links": _is_count,
+        "gain": _is_text,
+        "optimality": _or_none(_is_object),
+        "certificate": _or_none(_is_digest),
+        "reason": _or_none(_is_text),
+        "versions": _is_versions,
+    },
+    Kind.CHECKOUT: {
+        "task": _is_text,
+        "parent": _is_digest,
+        "code": _is_digest,
+        "versions": _is_versions,
+    },
+}
+
+
+def require_shape(entry: Entry) -> None:
+    """Raise LedgerError where a body holds other keys than its kind has, or a value of another shape."""
+    shapes = _BODIES.get(entry.kind)
+    if shapes is None:
+        raise LedgerError(f"{entry.kind.value!r} entries are not written yet", seq=entry.seq)
+    if entry.body.keys() != shapes.keys():
+        odd = sorted(entry.body.keys() ^ shapes.keys())
+        raise LedgerError(f"its body has keys of another kind: {', '.join(odd)}", seq=entry.seq)
+    for name, shape in shapes.items():
+        if not shape(entry.body[name]):
+            raise LedgerError(f"its {name} is malformed", seq=entry.seq)
