@@ -140,7 +140,9 @@ def require_shape(entry: Entry) -> None:
         raise LedgerError(f"{entry.kind.value!r} entries are not written yet", seq=entry.seq)
     if entry.body.keys() != shapes.keys():
         odd = sorted(entry.body.keys() ^ shapes.keys())
-        raise LedgerError(f"its body has keys of another kind: {', '.join(odd)}", seq=entry.seq)
+        raise LedgerError(
+            f"a malformed body: keys of another kind: {', '.join(odd)}", seq=entry.seq
+        )
     for name, shape in shapes.items():
         if not shape(entry.body[name]):
-            raise LedgerError(f"its {name} is malformed", seq=entry.seq)
+            raise LedgerError(f"a malformed body: its {name}", seq=entry.seq)

@@ -204,13 +204,12 @@ class Session:
                 }
                 return Kind.UNDECIDED, found, {result: encode_tree(undecided)}
             case Invalid(reason, diagnostics, _):
-                shown_faults: list[Json] = [encode_diagnostic(d) for d in diagnostics]
-                result = result_of(old, edits)
-                return (
-                    Kind.INVALID,
-                    {"result": result, "reason": reason, "diagnostics": shown_faults},
-                    {},
-                )
+                found = {
+                    "result": result_of(old, edits),
+                    "reason": reason,
+                    "diagnostics": [encode_diagnostic(d) for d in diagnostics],
+                }
+                return Kind.INVALID, found, {}
 
     def _evidence(
         self, rule: str, code: s.Code, theorem: Theorem, certificate: Certificate

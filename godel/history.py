@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, cast
@@ -145,7 +145,7 @@ def candidate_key(result: str | None, edits: Json) -> str:
     return result or digest(canonical_json(edits))
 
 
-def edited_slots(edits: tuple[Edit, ...]) -> list[Json]:
+def edited_slots(edits: tuple[Edit, ...]) -> Sequence[Json]:
     """The names of the slots that edits touch, sorted."""
     return sorted({edit.slot if isinstance(edit.slot, str) else edit.slot.name for edit in edits})
 

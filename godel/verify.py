@@ -151,9 +151,9 @@ class _Verifier:
             edits = decode_edits(body["edits"])
         except CodecError as error:
             raise LedgerError(f"its edits: {error}", seq=entry.seq) from None
-        self._same(entry, "the slots", edited_slots(edits), body["slots"])
         result = result_of(old, edits)
         self._same(entry, "the result of the edits", result, body["result"])
+        self._same(entry, "the slots", edited_slots(edits), body["slots"])
         found = judge_validity(chapter, old, edits)
         if entry.kind is Kind.INVALID:
             if not isinstance(found, NotValid):

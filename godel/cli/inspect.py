@@ -352,8 +352,29 @@ def checkout(context: Context, name: str, output: str | None, as_json: bool) -> 
 
 
 def _complete_file(book: Book, name: str) -> str:
-    """The chapter's file with the code of a program in it; comments outside the changed slots stay."""
+    """The chapter's file with the code of a program in it; comments outside the changed slots stay.
+
+    The source is only text that the ledger keeps: where it does not say what the declarations and the code say that were
+    proved about, the file is printed from these.
+    """
+    from dsl.codec import digest_node
+    from dsl.errors import DslError
+    from dsl.parser import parse_machine
+    from dsl.printer import print_machine
     from dsl.splice import splice_code
+    from dsl.syntax import Machine
 
     digest, code = book.program(name)
-    return splice_code(book.source_of(digest), code)
+    declarations = book.declarations_of(digest)
+    try:
+        text = splice_code(book.source_of(digest), code)
+        found = parse_machine(text)
+        faithful = digest_node(found.declarations) == digest_node(declarations)
+        if faithful and digest_node(found.agent) == digest:
+            return text
+    except DslError:
+        pass
+    note(
+        "the source in the ledger differs from what was proved about; printed without its comments"
+    )
+    return print_machine(Machine(declarations, code))

@@ -11,7 +11,7 @@ from godel.ledger import Entry, Kind, LedgerError
 from godel.store import PREFIX_MIN, Store
 
 if TYPE_CHECKING:
-    from dsl.syntax import Code
+    from dsl.syntax import Code, Declarations
     from proofs.kernel.chapter import Chapter
 
 STATES = (Kind.GENESIS, Kind.REVISION, Kind.CHECKOUT, Kind.ENDED)
@@ -99,20 +99,30 @@ class Book:
 
     def source_of(self, program: str) -> str:
         """The file that began the last chapter which speaks of a program."""
+        opening = self._opening_of(program)
+        return self.store.blob(cast(str, opening.body["source"])).decode(errors="replace")
+
+    def declarations_of(self, program: str) -> Declarations:
+        """The declarations of that chapter, which everything in it is proved about."""
+        return self._declarations(self._opening_of(program))
+
+    def _opening_of(self, program: str) -> Entry:
         keys = ("code", "parent", "result")
         seq = max(e.seq for e in self.entries if program in (e.body.get(key) for key in keys))
-        opening = self.entries[self.chapters[seq]]
-        return self.store.blob(cast(str, opening.body["source"])).decode()
+        return self.entries[self.chapters[seq]]
+
+    def _declarations(self, opening: Entry) -> Declarations:
+        from dsl import syntax as s
+        from dsl.codec import decode_tree
+
+        tree = decode_tree(self.store.blob(cast(str, opening.body["declarations"])), s.Declarations)
+        return cast(s.Declarations, tree)
 
     def chapter_of(self, entry: Entry) -> Chapter:
         """The kernel's chapter that an entry belongs to."""
-        from dsl import syntax as s
-        from dsl.codec import decode_tree
         from proofs.kernel.chapter import Chapter
 
-        opening = self.entries[self.chapters[entry.seq]]
-        tree = decode_tree(self.store.blob(cast(str, opening.body["declarations"])), s.Declarations)
-        return Chapter(cast(s.Declarations, tree))
+        return Chapter(self._declarations(self.entries[self.chapters[entry.seq]]))
 
 
 def _programs(entry: Entry) -> Iterator[str]:

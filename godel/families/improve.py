@@ -60,7 +60,8 @@ class _Scratch:
     def __init__(self, world: WorldModel, program: Program, horizon: int | None) -> None:
         if horizon is not None and horizon > HORIZON_MAX:
             raise TooLarge("a horizon too long to sweep")
-        float_discount(program.task.utility.discount)
+        if horizon is None:
+            float_discount(program.task.utility.discount)
         self.world, self.program, self.horizon = world, program, horizon
         task = program.task
         self.discount = task.utility.discount
