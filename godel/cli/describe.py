@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any, cast
 
 from godel.cli.output import above, below, command, shown_id, styled
+from godel.entries import require_shape
 from godel.ledger import Entry, Kind
 
 STEPS_SHOWN = 6
@@ -33,11 +34,15 @@ def entry_json(entry: Entry) -> dict[str, Any]:
 
 
 def describe_entry(entry: Entry, *, verbose: bool = False) -> str:
-    """One line of a log; `verbose` adds what shows it, below."""
+    """An entry of a log: one line, and its reason below; `verbose` adds what shows it. Raises LedgerError."""
+    require_shape(entry)
     body = cast(Mapping[str, Any], entry.body)
     kind = entry.kind.value
     head = f"{entry.seq:>4} {styled(f'{kind:<9}', fg=COLOURS.get(kind, 'cyan'))}"
     lines = [f"{head} {_summary(entry, body):<72}  {shown_id(entry.id)}"]
+    reason = _reason(entry, body)
+    if reason:
+        lines.append(f"       {reason}")
     if verbose:
         lines += [f"       {line}" for line in details(entry)]
     return "\n".join(lines)
@@ -52,7 +57,7 @@ def _summary(entry: Entry, body: Mapping[str, Any]) -> str:
         case Kind.REFUSED:
             return f"{body['family']:<12} {refusal(body['claim']):<36} {body['note']}"
         case Kind.UNDECIDED | Kind.INVALID:
-            return f"{body['family']:<12} {body['note']}: {_reason(body)}"
+            return f"{body['family']:<12} {body['note']}"
         case Kind.EMPTY:
             return f"{body['family']:<12} has nothing left for this program"
         case Kind.ENDED:
@@ -80,23 +85,21 @@ def _near(value: Fraction) -> str:
     return low if low == high else f"{low}…"
 
 
-def _reason(body: Mapping[str, Any]) -> str:
-    faults = body.get("diagnostics") or []
-    extra = f" ({faults[0]['code']}: {faults[0]['message']})" if faults else ""
-    return f"{body['reason']}{extra}"
-
-
 def _ended(body: Mapping[str, Any]) -> str:
     links = body["links"]
     gain = f"{links} rewrite{'s' * (links != 1)} gained {below(Fraction(body['gain']))} in all"
+    return f"{CAUSES.get(body['cause'], body['cause'])}: {gain}"
+
+
+def _reason(entry: Entry, body: Mapping[str, Any]) -> str | None:
+    """Why a verdict is none, or how far from the best a run ended."""
+    if entry.kind is not Kind.ENDED:
+        reason: str | None = body.get("reason")
+        return reason
     if body["optimality"] is None:
-        return f"{CAUSES[body['cause']]}: {gain}; {body.get('reason', 'the gap is not known')}"
-    claim = body["optimality"]
-    upper, gap = Fraction(claim["upper"]), Fraction(claim["gap"])
-    best = (
-        f"no program exceeds U = {above(upper)}, none beats this one by more than {above(gap, 9)}"
-    )
-    return f"{CAUSES[body['cause']]}: {gain}; {best}"
+        return f"no theorem about the best: {body['reason']}"
+    upper, gap = (Fraction(body["optimality"][key]) for key in ("upper", "gap"))
+    return f"no program exceeds U = {above(upper, 9)}; none beats this one by more than {above(gap, 9)}"
 
 
 def details(entry: Entry) -> list[str]:

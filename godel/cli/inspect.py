@@ -112,7 +112,7 @@ def _mark(program: str, head: str) -> str:
 
 
 def _short(entry: Entry) -> str:
-    return describe_entry(entry).strip()
+    return describe_entry(entry).splitlines()[0].strip()
 
 
 @click.command()

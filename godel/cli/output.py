@@ -136,19 +136,20 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[int], None] | Non
 
 
 def below(value: Fraction, digits: int = DIGITS) -> str:
-    """A lower bound for the eye: rounded down."""
-    return _decimal((value * 10**digits).__floor__(), digits)
+    """A lower bound for the eye: an integer as it is, anything else rounded down to so many digits."""
+    return _decimal(value, (value * 10**digits).__floor__(), digits)
 
 
 def above(value: Fraction, digits: int = DIGITS) -> str:
-    """An upper bound for the eye: rounded up."""
-    return _decimal((value * 10**digits).__ceil__(), digits)
+    """An upper bound for the eye: an integer as it is, anything else rounded up to so many digits."""
+    return _decimal(value, (value * 10**digits).__ceil__(), digits)
 
 
-def _decimal(scaled: int, digits: int) -> str:
+def _decimal(value: Fraction, scaled: int, digits: int) -> str:
+    if value.denominator == 1:
+        return str(value)
     whole, rest = divmod(abs(scaled), 10**digits)
-    text = f"{whole}.{rest:0{digits}d}".rstrip("0").rstrip(".")
-    return f"-{text}" if scaled < 0 else text
+    return f"{'-' if scaled < 0 else ''}{whole}.{rest:0{digits}d}"
 
 
 # --- files ---------------------------------------------------------------------------------------
@@ -265,6 +266,10 @@ def fail_text(error: Exception) -> int:
         return 30
     if isinstance(error, OSError):
         note(f"error: {error}")
+        return 1
+    if isinstance(error, ModuleNotFoundError) and error.name in ("z3", "lark", "networkx"):
+        package = "z3-solver" if error.name == "z3" else error.name
+        note(f"error: {error.name} is not installed\nhint: pip install {package}")
         return 1
     note(f"internal error: {type(error).__name__}: {error}")
     note("this is a fault of godel itself, please report it; GODEL_TRACEBACK=1 shows where")

@@ -14,6 +14,7 @@ from godel.cli.ledgers import Book, open_book
 from godel.cli.output import (
     Context,
     Exit,
+    below,
     note,
     print_json,
     progress_bar,
@@ -192,7 +193,8 @@ def verify(context: Context, strict: bool, head: str | None, as_json: bool) -> N
         f"checked {n}/{n} theorems, {found.solver_trusted} solver-trusted, 0 skipped, head {found.head}"
     )
     say(
-        f"{found.entries} entries; program {found.program}; gain since the chapter began at least {Fraction(found.gain)}"
+        f"{found.entries} entries; program {found.program}; "
+        f"gained since the chapter began at least {below(Fraction(found.gain))}"
     )
     if found.disagreements:
         say(
