@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from itertools import product
 from typing import TypeAlias
 
@@ -35,7 +36,9 @@ def edit_decisions(program: Program, wanted: Decisions, kept: Decisions) -> tupl
         found = _edit_table(program, action, values_wanted, values_kept)
         if found is None:
             changed = {o: v for o, v in values_wanted.items() if before[o] != v}
-            found = _edit_guards(program, action, changed) or _add_table(program, i, changed)
+            added = {edit.slot.name for edit in edits if isinstance(edit, AddSlot)}
+            found = _edit_guards(program, action, changed)
+            found = found or _add_table(program, i, changed, added)
         if found is None:
             return None
         edits.extend(found)
@@ -142,8 +145,6 @@ def literal(program: Program, kind: Type, value: Value) -> s.Expr:
         case Int():
             return s.IntLit(int(value))  # type: ignore[arg-type]
         case Rat():
-            from fractions import Fraction
-
             return s.RatLit(Fraction(value))  # type: ignore[arg-type]
         case Enum(name, members):
             member = members[int(value)]  # type: ignore[arg-type]
@@ -193,7 +194,7 @@ def _guard(program: Program, observation: Observation) -> s.Expr:
 
 
 def _add_table(
-    program: Program, index: int, changed: Mapping[Observation, Value]
+    program: Program, index: int, changed: Mapping[Observation, Value], added: set[str]
 ) -> list[Edit] | None:
     action, observed = program.task.actions[index], program.task.observed
     size = 1
@@ -209,7 +210,7 @@ def _add_table(
         if decided is None:
             decided = program.decide(_named(program, observation))[0][index]
         filled[observation] = decided
-    name = _fresh_name(program)
+    name = _fresh_name(program, added)
     position, _ = _assignment(program, action.name)
     kind: s.TypeExpr = _written(action.type)
     lookup: s.Expr = s.Name(name)
@@ -224,8 +225,8 @@ def _add_table(
     ]
 
 
-def _fresh_name(program: Program) -> str:
-    taken = {slot.name for slot in program.code.slots}
+def _fresh_name(program: Program, added: set[str]) -> str:
+    taken = added | {slot.name for slot in program.code.slots}
     taken |= (
         program.names.types.keys() | program.names.values.keys() | program.names.functions.keys()
     )
