@@ -570,6 +570,3 @@ def _refuse_assignment(
     message = f"{name} is {what}; a policy assigns actions"
     inner.faults.add("G023", message, statement, name=0)
     return None
-
-
-__all__ = ["Int", "check_code", "check_declarations", "check_expression", "check_machine"]

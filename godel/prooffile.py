@@ -18,7 +18,6 @@ from dsl.codec import (
     encode_node,
 )
 from dsl.machine import Program
-from dsl.types import show_value
 from proofs.counterexample import show_actions, show_state
 from proofs.kernel.certificate import (
     BetterCertificate,
@@ -245,17 +244,3 @@ def _describe_table(
                 done = f"  ({show_actions(task, actions)}; {ticks} tick{'s' * (ticks != 1)})"
             lines.append(f"    L({show_state(task, state)}) = {value}{done}")
     return lines
-
-
-__all__ = [
-    "NotBetterCertificate",
-    "ProofFile",
-    "check_proof",
-    "decode_proof",
-    "describe_proof",
-    "describe_statement",
-    "describe_theorem",
-    "encode_proof",
-    "proof_premises",
-    "show_value",
-]

@@ -508,20 +508,3 @@ def code_vocabulary(program: Program, printed: Iterable[str] = ()) -> Vocabulary
     own = {x.name for x in program.code.slots}
     renamed = {name: f"agent.{name}" for name in sorted(own & taken)}
     return Vocabulary(program.names, code_items(program), renamed, set(printed))
-
-
-__all__ = [
-    "Definition",
-    "PolicyText",
-    "Vocabulary",
-    "World",
-    "apply",
-    "code_items",
-    "code_vocabulary",
-    "declared_items",
-    "define",
-    "enum_lines",
-    "let_leaves",
-    "mentions",
-    "weight_of",
-]

@@ -455,6 +455,3 @@ def _value(name: str, kind: Type, model: dict[str, str]) -> Value:
     if isinstance(kind, Array):
         return tuple(_value(f"{name}.{i}", kind.item, model) for i in range(kind.length))
     return cast(Value, _read(model.get(symbol(name)), kind))
-
-
-__all__ = ["Obligation", "find_broken", "obligations"]

@@ -139,6 +139,3 @@ def open_book(context: Context) -> Iterator[Book]:
     path = context.used = context.found_store()
     with Store.open(path, readonly=True) as store:
         yield Book(store)
-
-
-__all__ = ["Book", "Kind", "open_book"]

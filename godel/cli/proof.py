@@ -206,6 +206,3 @@ def verify(context: Context, strict: bool, head: str | None, as_json: bool) -> N
 
 def _watch(progress: Callable[[int], None] | None) -> Callable[[Entry], None]:
     return lambda entry: progress(entry.seq + 1) if progress else None
-
-
-__all__ = ["proof_group", "verify"]

@@ -577,6 +577,3 @@ class _Watch:
         if self.status is not None and entry.kind.value != "ended":
             self.status.update(f"searching … {entry.seq} entries")
             self.status.start()
-
-
-__all__ = ["eval_", "evolve", "propose", "revision", "simulate"]

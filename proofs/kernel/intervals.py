@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import TypeAlias, assert_never
 
 from dsl import syntax as s
-from dsl.interp import NUMBER_BITS_MAX, EvaluationFault, Evaluator, Globals
+from dsl.interp import NUMBER_BITS_MAX, Evaluator, Globals
 from dsl.types import Array, Bool, Enum, Int, Rat, Type, Value
 
 Number: TypeAlias = int | Fraction
@@ -555,18 +555,3 @@ def _extreme(
         return Range(low, min(known_highs) if known_highs else None, bits)
     high = max(known_highs) if len(known_highs) == len(highs) else None
     return Range(max(known_lows) if known_lows else None, high, bits)
-
-
-__all__ = [
-    "Abstract",
-    "EvaluationFault",
-    "Intervals",
-    "Names",
-    "NotProved",
-    "Range",
-    "Row",
-    "Truth",
-    "hull",
-    "point",
-    "span_of",
-]

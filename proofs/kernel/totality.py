@@ -16,7 +16,7 @@ from dsl import syntax as s
 from dsl.interp import EvaluationFault, Evaluator, Function, Globals, require_range
 from dsl.machine import Program, Task
 from dsl.scope import names_read
-from dsl.types import Bool, Int, Rat, Type, Value, Variable, cardinality, values
+from dsl.types import Int, Type, Value, Variable, cardinality, values
 from proofs.kernel.intervals import Abstract, Intervals, Names, NotProved, Range, hull, span_of
 
 POINTS_MAX = 1_000_000
@@ -378,14 +378,3 @@ def _drawn(intervals: Intervals, dist: s.Dist, names: Names) -> Abstract:
             evaluator = Evaluator(intervals.names)
             first, last = evaluator.value(low, {}), evaluator.value(high, {})
             return intervals.value(entry.value, {**names, var: span_of(Int(first, last))})
-
-
-__all__ = [
-    "Bool",
-    "Broken",
-    "Gap",
-    "Rat",
-    "Unproved",
-    "find_gaps_in_code",
-    "find_gaps_in_declarations",
-]
