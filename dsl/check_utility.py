@@ -1,0 +1,74 @@
+"""Check a utility: its settings, worked out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from dsl import syntax as s
+from dsl.machine import UtilityValues
+from dsl.scope import SCALAR_MAX, ScopeBuilder
+from dsl.types import Int, Rat, Type
+
+BETTER = ("dominates", "strictly", "worst")
+
+
+def check_utility(top: ScopeBuilder, utility: s.Utility) -> UtilityValues | None:
+    faults = top.faults
+    found: dict[str, Any] = {}
+    unknown = False
+    for setting in utility.settings:
+        if setting.key not in _SETTINGS:
+            top.unknown(setting.key, setting, _SETTINGS, "setting", index=0)
+            unknown = True
+        elif setting.key in found:
+            faults.add("G004", f"{setting.key} is given twice", setting, name=0)
+        else:
+            found[setting.key] = _setting(top, setting)
+    if "discount" in found and "horizon" in found:
+        message = "a utility has either a discount or a horizon, not both"
+        last = [t for t in utility.settings if t.key in ("discount", "horizon")][-1]
+        faults.add("G025", message, last, name=0)
+        return None
+    if "discount" not in found and "horizon" not in found and not unknown:
+        message = "a utility has either a discount or a horizon"
+        faults.add("G025", message, utility, name=0, help="discount 99/100")
+        return None
+    if unknown or any(value is None for value in found.values()):
+        return None
+    return UtilityValues(
+        discount=found.get("discount", Fraction(1)),
+        horizon=found.get("horizon"),
+        tick_price=found.get("tick_price", Fraction(0)),
+        size_price=found.get("size_price", Fraction(0)),
+        better=found.get("better", "dominates"),
+    )
+
+
+def _setting(top: ScopeBuilder, setting: s.Setting) -> Any:
+    key, value = setting.key, setting.value
+    if key == "better":
+        if isinstance(value, s.Name) and value.name in BETTER:
+            return value.name
+        top.faults.add("G025", f"better is one of {', '.join(BETTER)}", setting.value)
+        return None
+    wanted, within, words = _SETTINGS[key]
+    if not top.constant(value, wanted, key):
+        return None
+    number = top.constant_value(value)
+    if number is None:
+        return None
+    if not within(number):
+        top.faults.add("G025", f"{key} must be {words}, found {number}", setting.value)
+        return None
+    return number if key == "horizon" else Fraction(number)
+
+
+_SETTINGS: dict[str, tuple[Type, Callable[[Any], bool], str]] = {
+    "discount": (Rat(), lambda v: 0 <= v < 1, "at least 0 and below 1"),
+    "horizon": (Int(), lambda v: 1 <= v <= SCALAR_MAX, "at least 1"),
+    "tick_price": (Rat(), lambda v: v >= 0, "at least 0"),
+    "size_price": (Rat(), lambda v: v >= 0, "at least 0"),
+    "better": (Rat(), lambda v: True, ""),
+}
