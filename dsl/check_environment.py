@@ -22,6 +22,7 @@ _N = TypeVar("_N", bound=s.Node)
 
 
 def hide_all(builder: ScopeBuilder, environment: s.Environment, why: str) -> None:
+    """Say of every name of an environment why it may not be read."""
     for item in environment.items:
         if isinstance(item, s.Next):
             builder.scope.hidden[item.name + "'"] = why
@@ -30,6 +31,8 @@ def hide_all(builder: ScopeBuilder, environment: s.Environment, why: str) -> Non
 
 
 class EnvironmentChecker:
+    """Checks an environment item by item and collects its faults; `task` is what comes of it."""
+
     def __init__(self, top: ScopeBuilder, environment: s.Environment) -> None:
         self.top, self.environment = top, environment
         self.faults = top.faults
@@ -42,9 +45,11 @@ class EnvironmentChecker:
         self.inner.scope.hidden.clear()
 
     def of(self, kind: type[_N]) -> list[_N]:
+        """The items of one kind, in file order."""
         return [i for i in self.environment.items if isinstance(i, kind)]
 
     def one(self, kind: type[_N], word: str, *, needed: bool) -> _N | None:
+        """The only item of a kind; reports where there are more, or none where one is needed."""
         found = self.of(kind)
         for extra in found[1:]:
             self.faults.add("G004", f"{word} is given twice", extra, name=0)
@@ -53,10 +58,12 @@ class EnvironmentChecker:
         return found[0] if found else None
 
     def missing(self, word: str, example: str) -> None:
+        """Report a part that every environment has."""
         message = f"the environment has no {word}"
         self.faults.add("G004", message, self.environment, name=0, help=f"add `{example}`")
 
     def task(self, declarations: s.Declarations, utility: UtilityValues | None) -> Task | None:
+        """The task, or None with faults reported."""
         inner = self.inner
         constants = inner.names()
         states = self._variables(self.of(s.State), "a state variable")
@@ -292,6 +299,7 @@ def _draws_late(
 
 
 def check_starts(task: Task, faults: Faults) -> None:
+    """Work out the starts once, and report where one has no value or there are too many."""
     count = 1
     for start, variable in zip(task.starts, task.states, strict=True):
         if isinstance(start, s.DIST_NODES):

@@ -15,6 +15,7 @@ BETTER = ("dominates", "strictly", "worst")
 
 
 def check_utility(top: ScopeBuilder, utility: s.Utility) -> UtilityValues | None:
+    """The values of a utility's settings, or None with faults reported."""
     faults = top.faults
     found: dict[str, Any] = {}
     unknown = False
