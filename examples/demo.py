@@ -1,6 +1,7 @@
 """The main job on a real world: the slippery 8x8 lake rewrites itself from "always left" to a proved optimum.
 
-Run it with `make demo`. Every line behind a `$` is a command that anybody can run; the ledger stays in `.godel/demo.db`.
+Run it with `make demo`. Every line behind a `$` is a command that anybody can run; the ledger stays in
+`.godel/demo/lake.db`.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from godel.cli.main import run
 
 LAKE = "examples/frozen_lake_8x8.godel"
 PATCH = "examples/patches/straight_on.godel"
-LEDGER = Path(".godel/demo.db")
+LEDGER = Path(".godel/demo/lake.db")
 
 
 def main() -> int:
     """Run the commands; returns the first exit code that is not the expected one."""
     began = time.perf_counter()
-    LEDGER.parent.mkdir(exist_ok=True)
-    for old in LEDGER.parent.glob("demo.db*"):
+    LEDGER.parent.mkdir(parents=True, exist_ok=True)
+    for old in LEDGER.parent.glob("lake.db*"):
         old.unlink()
     store = ["--store", str(LEDGER)]
     steps: list[tuple[str, list[str], int]] = [

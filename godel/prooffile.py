@@ -228,6 +228,7 @@ def _describe_table(
     step = "r + g L(x')" if task.utility.horizon is None else "r + L(x') one layer below"
     lines = [
         f"  {title}: {count} listed value{'s' * (count != 1)}{layers}",
+        "    the starts are listed, and so is every successor of a listed state that is not done",
         f"    each listed state: L(x) {relation} the mean of {step} over the draws"
         + ("" if program is None else ", less ticks")
         + (", for every action" if program is None else ""),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from heapq import heapify, heappop, heappush
 from typing import TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
 from dsl.machine import ActionTuple, Program, StateTuple
 from proofs.kernel.chapter import Chapter
@@ -65,8 +66,23 @@ def explore_program(chapter: Chapter, program: Program, *, limit: int = STATES_M
     return ChainModel(states, tuple(row[0] for row in rows), starts)
 
 
-def explore_world(chapter: Chapter, *, limit: int = STATES_MAX) -> WorldModel:
-    """The world under every action. Raises TooLarge."""
+_worlds: WeakKeyDictionary[Chapter, WorldModel | TooLarge] = WeakKeyDictionary()
+
+
+def explore_world(chapter: Chapter) -> WorldModel:
+    """The world under every action, worked out once for a chapter. Raises TooLarge."""
+    if chapter not in _worlds:
+        try:
+            _worlds[chapter] = _explore_world(chapter, STATES_MAX)
+        except TooLarge as error:
+            _worlds[chapter] = error
+    found = _worlds[chapter]
+    if isinstance(found, TooLarge):
+        raise TooLarge(str(found))
+    return found
+
+
+def _explore_world(chapter: Chapter, limit: int) -> WorldModel:
     actions: list[ActionTuple] = []
     for action in chapter.all_actions():
         actions.append(action)

@@ -138,3 +138,25 @@ def test_a_best_program_leaves_nothing_to_improve() -> None:
     best = parse_patch("agent { policy { move = right  wave = lit } }")
     found = chapter.program(best)
     assert list(improve(states="all")(Workplace(chapter), found)) == []
+
+
+def test_a_state_that_is_an_array_is_told_item_by_item() -> None:
+    machine = parse_machine(
+        """
+        machine queues
+        enum Q { one, two }
+        environment {
+          state q: array[Q] of int 0..2 = [2, 0]
+          action go: Q
+          q' = if go == one then [max(q[one] - 1, 0), min(q[two] + 1, 2)] else [q[one], max(q[two] - 1, 0)]
+          reward = -(q[one] + q[two])
+        }
+        utility { discount 9/10 }
+        agent { policy { go = two } }
+        """
+    )
+    chapter = Chapter(machine.declarations)
+    found = chapter.program(machine.agent)
+    candidates = list(improve(states="all")(Workplace(chapter), found))
+    assert isinstance(Gate(chapter).judge(found.code, candidates[0].edits), Accepted)
+    assert "q[one] ==" in print_code(apply_rewrite(found.code, candidates[0].edits))

@@ -59,7 +59,7 @@ def _summary(entry: Entry, body: Mapping[str, Any]) -> str:
         case Kind.UNDECIDED | Kind.INVALID:
             return f"{body['family']:<12} {body['note']}"
         case Kind.EMPTY:
-            return f"{body['family']:<12} has nothing left for this program"
+            return f"{body['family']:<12} proposes nothing more for this program"
         case Kind.ENDED:
             return _ended(body)
         case Kind.GENESIS | Kind.REVISION:

@@ -46,7 +46,9 @@ class Book:
         try:
             return self.store.find(name)
         except LedgerError as error:
-            raise usage(str(error), "godel log --all lists the entries") from None
+            raise usage(
+                str(error), "godel log --all lists the entries; the id is the last column"
+            ) from None
 
     def program(self, name: str) -> tuple[str, Code]:
         """Digest and code of the program that an entry leads to, or that a prefix of its own digest names."""

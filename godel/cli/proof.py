@@ -114,6 +114,8 @@ def check(context: Context, name: str, as_json: bool) -> None:
     try:
         if Path(name).is_file():
             proof = decode_proof(read_bytes(name).strip())
+        elif name.strip("-") != "@" and not set(name) <= set("0123456789abcdefABCDEF"):
+            raise usage(f"there is no file {name}, and it is no id")
         else:
             with open_book(context) as book:
                 proof = _proof_of(book, name)

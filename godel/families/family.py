@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from dsl.machine import Program
@@ -23,16 +23,13 @@ class Candidate:
 
 @dataclass(slots=True)
 class Workplace:
-    """What families may look at: the chapter, and its world written out, kept from one call to the next."""
+    """What families may look at: the chapter, and its world written out."""
 
     chapter: Chapter
-    _world: WorldModel | None = field(default=None, repr=False)
 
     def world(self) -> WorldModel:
         """The world under every action. Raises TooLarge."""
-        if self._world is None:
-            self._world = explore_world(self.chapter)
-        return self._world
+        return explore_world(self.chapter)
 
 
 Family: TypeAlias = Callable[[Workplace, Program], Iterator[Candidate]]

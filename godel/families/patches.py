@@ -14,6 +14,7 @@ from dsl.rewrite import AddSlot, Edit, replace_at
 from dsl.types import Array, Bool, Enum, Int, Rat, Type, Value, Variable, cardinality, values
 
 GUARDS_MAX = 4
+GUARDS_WITHOUT_TABLE_MAX = 64
 TABLE_MAX = 100_000
 
 Observation: TypeAlias = tuple[Value, ...]
@@ -37,8 +38,10 @@ def edit_decisions(program: Program, wanted: Decisions, kept: Decisions) -> tupl
         if found is None:
             changed = {o: v for o, v in values_wanted.items() if before[o] != v}
             added = {edit.slot.name for edit in edits if isinstance(edit, AddSlot)}
-            found = _edit_guards(program, action, changed)
+            found = _edit_guards(program, action, changed, GUARDS_MAX)
             found = found or _add_table(program, i, changed, added)
+            # no table is indexed by an array; then guards it is, as far as that goes
+            found = found or _edit_guards(program, action, changed, GUARDS_WITHOUT_TABLE_MAX)
         if found is None:
             return None
         edits.extend(found)
@@ -158,9 +161,9 @@ def literal(program: Program, kind: Type, value: Value) -> s.Expr:
 
 
 def _edit_guards(
-    program: Program, action: Variable, changed: Mapping[Observation, Value]
+    program: Program, action: Variable, changed: Mapping[Observation, Value], limit: int
 ) -> list[Edit] | None:
-    if len(changed) > GUARDS_MAX:
+    if len(changed) > limit:
         return None
     position, expr = _assignment(program, action.name)
     by_value: dict[Value, list[Observation]] = {}
@@ -178,16 +181,28 @@ def _guard(program: Program, observation: Observation) -> s.Expr:
     tests: list[s.Expr] = []
     for variable, value in zip(program.task.observed, observation, strict=True):
         name = s.Name(variable.name)
-        if isinstance(variable.type, Bool):
-            tests.append(name if value else s.Unary("not", name))
-        elif cardinality(variable.type) != 1:
-            tests.append(s.Compare(("==",), (name, literal(program, variable.type, value))))
+        tests += _equal(program, name, variable.type, value)
     if not tests:
         return s.BoolLit(True)
     test = tests[0]
     for other in tests[1:]:
         test = s.Binary("and", test, other)
     return test
+
+
+def _equal(program: Program, what: s.Expr, kind: Type, value: Value) -> list[s.Expr]:
+    """Tests that together say that an expression has a value; of an array, item by item."""
+    if isinstance(kind, Bool):
+        return [what if value else s.Unary("not", what)]
+    if isinstance(kind, Array):
+        items: list[s.Expr] = []
+        for i, item in enumerate(value):  # type: ignore[arg-type]
+            at = literal(program, kind.index or Int(), i)
+            items += _equal(program, s.Index(what, at), kind.item, item)
+        return items
+    if cardinality(kind) == 1:
+        return []
+    return [s.Compare(("==",), (what, literal(program, kind, value)))]
 
 
 # --- a table of its own --------------------------------------------------------------------------
