@@ -17,6 +17,7 @@ from dsl.work import WORK_MAX
 STATE_BITS_MAX = 4_096
 VARIABLES_MAX = 200
 STARTS_MAX = 100_000
+DRAWS_MAX = 100_000
 
 _N = TypeVar("_N", bound=s.Node)
 
@@ -247,11 +248,32 @@ class EnvironmentChecker:
                 self.faults.add("G007", f"{name} is observed twice", listed[0], name=i)
         return tuple(known[n] for n in dict.fromkeys(names) if n in known)
 
+    def _entries(self, dist: s.Dist) -> int:
+        """How many entries the longest map of a distribution has."""
+        match dist:
+            case s.DistMap(entries):
+                return len(entries)
+            case s.DistFor(_, low, high, _):
+                return self.inner.constant_range(low, high, dist) or 1
+            case s.DistLet(_, _, body):
+                return self._entries(body)
+            case s.DistIf(_, then, otherwise):
+                return max(self._entries(then), self._entries(otherwise))
+            case s.DistMatch(_, arms, otherwise):
+                bodies = [arm.body for arm in arms] + ([otherwise] if otherwise else [])
+                return max((self._entries(body) for body in bodies), default=1)
+
     def _limits(self, states: tuple[Variable, ...]) -> None:
         for items, what in ((self.of(s.State), "state"), (self.draws, "chance")):
             if len(items) > VARIABLES_MAX:
                 message = f"more than {VARIABLES_MAX} {what} variables"
                 self.faults.add("G003", message, items[VARIABLES_MAX], name=0)
+        joint = 1
+        for draw in self.draws:
+            joint = min(joint * self._entries(draw.dist), DRAWS_MAX + 1)
+        if joint > DRAWS_MAX:
+            message = f"a step may draw more than {DRAWS_MAX:,} joint values"
+            self.faults.add("G003", message, self.draws[-1], name=0)
         total = 1
         for v in states:
             count = cardinality(v.type)

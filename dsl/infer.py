@@ -13,6 +13,7 @@ from dsl.errors import Diagnostic
 from dsl.interp import BUILT_INS, NUMBER_BITS_MAX, number_bits
 from dsl.span import NO_SPAN, Span, span_of_name
 from dsl.types import (
+    ELEMENTS_MAX,
     Array,
     Bool,
     Enum,
@@ -20,6 +21,7 @@ from dsl.types import (
     Rat,
     Type,
     Variable,
+    elements,
     fits,
     join,
     show_type,
@@ -467,7 +469,7 @@ class Typer:
 
     def _array(self, expr: s.ArrayLit, local: LocalTypes) -> Type | None:
         item = self._joined(list(expr.items), local, "the entries of an array")
-        return None if item is None else Array(len(expr.items), None, item)
+        return None if item is None else self._bounded(len(expr.items), item, expr)
 
     def _array_for(self, expr: s.ArrayFor, local: LocalTypes) -> Type | None:
         self.declare(expr.var, local, expr)
@@ -476,7 +478,16 @@ class Typer:
         if item is None or not constant:
             return None
         length = self.constant_range(expr.low, expr.high, expr)
-        return None if length is None else Array(length, None, item)
+        return None if length is None else self._bounded(length, item, expr)
+
+    def _bounded(self, length: int, item: Type, where: s.Node) -> Type | None:
+        """The type of an array, or None where it has too many elements."""
+        found = Array(length, None, item)
+        if elements(found) <= ELEMENTS_MAX:
+            return found
+        message = f"an array of {elements(found):,} elements, {ELEMENTS_MAX:,} are allowed"
+        self.faults.add("G019", message, where)
+        return None
 
     def constant_range(self, low: s.Expr, high: s.Expr, where: s.Node) -> int | None:
         """How long a constant range is; the checker that owns the constants overrides this."""

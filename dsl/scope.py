@@ -10,6 +10,7 @@ from dsl import syntax as s
 from dsl.infer import UNKNOWN, Faults, LocalTypes, Scope, Signature, Typer
 from dsl.interp import EvaluationFault, Evaluator, Function, Globals, show_range
 from dsl.types import (
+    ELEMENTS_MAX,
     Array,
     Bool,
     Enum,
@@ -25,10 +26,8 @@ from dsl.types import (
 )
 from dsl.work import WORK_MAX, WorkMeter
 
-ELEMENTS_MAX = 1_000_000
 NESTING_MAX = 200
 SCALAR_MAX = 2**64
-TABLE_ENTRIES_MAX = 1_000_000
 
 Item: TypeAlias = s.Const | s.Table | s.Def | s.Param
 _T = TypeVar("_T", bound=s.Node)

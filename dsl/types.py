@@ -13,6 +13,9 @@ from typing import TypeAlias, assert_never
 
 from dsl.codec import CodecError, Json, decode_int, decode_rational, encode_int, encode_rational
 
+ELEMENTS_MAX = 1_000_000
+"""How many scalars a value may be made of."""
+
 Value: TypeAlias = "bool | int | Fraction | tuple[Value, ...]"
 
 

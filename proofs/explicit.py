@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from heapq import heapify, heappop, heappush
+from math import fsum
 from typing import TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -240,7 +241,7 @@ def best_values(model: WorldModel, discount: Fraction) -> tuple[list[float], lis
         )
         changed = False
         for i, row in enumerate(rows):
-            scores = [r + sum(w * values[j] for j, w in after) for r, after in row]
+            scores = [r + fsum(w * values[j] for j, w in after) for r, after in row]
             best = max(range(len(row)), key=lambda a: (scores[a], -a))
             if scores[best] > scores[choice[i]] + 1e-9 * max(1.0, abs(scores[best])):
                 choice[i], changed = best, True

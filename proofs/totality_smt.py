@@ -81,6 +81,10 @@ def find_broken(
             unproved.append(found)
         elif isinstance(found, Broken) and not any(b.node is found.node for b in broken):
             broken.append(found)
+    if not broken and not unproved:
+        # nothing counts as proved but `unsat` on the one question for everything
+        first = listing.obligations[0].node
+        unproved.append(Unproved("G017", "Z3 denies them together, but no one of them", first))
     return broken, unproved, used
 
 

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from math import fsum
 
 from dsl.machine import Program
 from godel.families.family import Candidate, Family, Workplace
@@ -114,7 +115,7 @@ class _Scratch:
             below = layers[-1]
             layers.append(
                 [
-                    r - self.cost[i] + sum(w * below[j] for j, w in after)
+                    r - self.cost[i] + fsum(w * below[j] for j, w in after)
                     for i, (r, after) in enumerate(self.rows[i][a] for i, a in enumerate(taken))
                 ]
             )
@@ -143,11 +144,11 @@ class _Scratch:
             for i, row in enumerate(self.rows):
                 w_row, p_row = weighted[self.observations[i]], plain[self.observations[i]]
                 for a, (r, successors) in enumerate(row):
-                    gain = r - self.cost[i] + g * sum(w * after[j] for j, w in successors) - now[i]
+                    gain = r - self.cost[i] + g * fsum(w * after[j] for j, w in successors) - now[i]
                     p_row[a] += gain
                     w_row[a] += often[i] * gain
         values = parts[0][0]
-        return _Scores(sum(float(w) * values[i] for i, w in self.world.starts), weighted, plain)
+        return _Scores(fsum(float(w) * values[i] for i, w in self.world.starts), weighted, plain)
 
     def best(self, scores: list[float]) -> int:
         """The number of the best action; the first among equals."""

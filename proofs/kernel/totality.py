@@ -145,7 +145,7 @@ class _Prover:
             self.domains[name] = lambda: iter(mentioned)
         elif isinstance(hulled, Range) and isinstance(kind, Int):
             low, high = hulled.low, hulled.high
-            if isinstance(low, int) and isinstance(high, int):
+            if isinstance(low, int) and isinstance(high, int) and high - low < POINTS_MAX:
                 self.domains[name] = lambda: iter(range(low, high + 1))
 
     def _abstract(self, value: s.Expr) -> Abstract | None:
