@@ -50,7 +50,7 @@ class EvaluationFault(Exception):
 def evaluate(expr: s.Expr, names: Globals, local: Locals | None = None) -> tuple[Value, int]:
     """The value of an expression and its ticks.
 
-    Ticks (LANGUAGE, section 5): literals and names 0; every operator, comparison made, call, index, `match`, `let`, `if` 1
+    Ticks (docs/language.md): literals and names 0; every operator, comparison made, call, index, `match`, `let`, `if` 1
     plus what is evaluated; `min` and `max` of n values n-1; array literals and comprehensions 1 plus their elements.
     """
     evaluator = Evaluator(names)

@@ -130,28 +130,6 @@ class Task:
                 local[item.name] = value
         yield local, weight
 
-    def step_values(
-        self, state: StateTuple, actions: ActionTuple, drawn: Mapping[str, Value]
-    ) -> Locals:
-        """Every name of the step, for chosen values of the chance variables, drawn or not."""
-        local = self._locals(state)
-        local.update(zip((v.name for v in self.actions), actions, strict=True))
-        local.update(drawn)
-        evaluator = Evaluator(self.names)
-        for item in self.plan:
-            if isinstance(item, s.Chance):
-                evaluator.distribution(item.dist, local)
-                continue
-            value = evaluator.value(item.value, local)
-            if isinstance(item, s.Next):
-                kind = self._type_of(item.name, self.states)
-                require_range(kind, value, f"{item.name}'", item.value)
-                local[item.name + "'"] = value
-            else:
-                local[item.name] = value
-        evaluator.value(self.reward, local)
-        return local
-
     def _locals(self, state: StateTuple) -> Locals:
         return dict(zip((v.name for v in self.states), state, strict=True))
 

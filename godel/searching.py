@@ -15,7 +15,6 @@ from dsl.codec import (
     decode_json,
     decode_node,
     decode_rational,
-    digest_node,
     encode_node,
     encode_rational,
 )
@@ -103,7 +102,7 @@ class Searcher:
         return self.attempt.members[cast(int, actions[0])], ticks
 
     def next_reports(self, reports: Mapping[str, Value], attempt: Attempt) -> dict[str, Value]:
-        """The reports after an attempt (LANGUAGE, section 7, `switch at_once`)."""
+        """The reports after an attempt when what is accepted is installed at once."""
         won = attempt.outcome == "accepted"
         found = dict(reports)
         for v in self.task.observed:
@@ -208,8 +207,3 @@ def _decode_family(data: object) -> FamilyDeclaration:
             if all(type(v) in (str, int) for v in settings.values()):
                 return FamilyDeclaration(name, kind, tuple(sorted(settings.items())))
     raise CodecError("a malformed family")
-
-
-def searcher_digest(declaration: SearchDeclaration) -> str:
-    """The digest of the searcher's code."""
-    return digest_node(declaration.machine.agent)

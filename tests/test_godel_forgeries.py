@@ -893,6 +893,15 @@ def test_file_that_is_checked_out_declares_what_was_proved(tmp_path: Path) -> No
         assert found.code in (2, 30)
 
 
+def test_proof_of_an_entry_that_claims_more_than_it_proves_does_not_check(tmp_path: Path) -> None:
+    ledger = real_ledger()
+    number = ledger.last("accepted")
+    honest = run(write(tmp_path / "h.db", ledger), "proof", "check", "@")
+    ledger.bodies[number]["claim"]["gain"] = "1000"
+    forged = run(write(tmp_path / "f.db", ledger), "proof", "check", "@")
+    assert (honest.code, forged.code) == (0, 30)
+
+
 # --- proof files ---------------------------------------------------------------------------------
 
 

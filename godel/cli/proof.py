@@ -111,6 +111,7 @@ def check(context: Context, name: str, as_json: bool) -> None:
     from godel.prooffile import check_proof, decode_proof, describe_theorem
     from proofs.kernel.theorem import CertificateError
 
+    stated: Any = None
     try:
         if Path(name).is_file():
             proof = decode_proof(read_bytes(name).strip())
@@ -119,7 +120,11 @@ def check(context: Context, name: str, as_json: bool) -> None:
         else:
             with open_book(context) as book:
                 proof = _proof_of(book, name)
+                body = book.find(name).body
+                stated = body.get("claim") or body.get("optimality")
         theorem = check_proof(proof)
+        if stated is not None and encode_claim(theorem) != stated:
+            raise CertificateError("its theorem is not what the entry claims")
     except (CertificateError, CodecError, DslError) as error:
         if as_json:
             print_json("proof-check", {"holds": False, "reason": str(error)})

@@ -2,7 +2,7 @@
 
 What is demanded: divisors are not 0, indices and conversions are in range, ranged variables, parameters and results stay
 in range, matches are exhaustive, chance weights are at least 0 and sum to 1, numbers stay within 4,096 bits; each under the
-tests that guard it, for all values of the declared types (LANGUAGE, section 2).
+tests that guard it, for all values of the declared types (docs/language.md).
 """
 
 from __future__ import annotations
