@@ -29,7 +29,7 @@ class Builder(TermBuilder):
             self.report("G004", message, _head(agent.span, "agent"), "add `policy { … }`")
         top = tuple(i for i in items if isinstance(i, s.Enum | s.Const | s.Table | s.Def))
         span = over(parts[:2]).to(next((p for p in parts[::-1] if p is not None), name).span)
-        return s.Machine(s.Declarations(str(name), top, environment, utility, span), agent, span)
+        return s.Machine(s.Declarations(str(name), top, environment, utility, (), span), agent, span)
 
     def _one(self, kind: type[Any], word: str, items: Parts, name: Any) -> Any:
         found = [i for i in items if isinstance(i, kind)]

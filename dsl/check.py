@@ -73,7 +73,7 @@ def check_code(task: Task, code: s.Code) -> Program:
         _check_policy(inner, task, policies[0], observed)
     if faults.found:
         raise DslError(tuple(faults.found))
-    return Program(code, digest_node(code), s.count_nodes(code), inner.names(), policies[0], task)
+    return Program(code, digest_node(code), s.count_nodes(code), inner.names(), {"main": policies[0]}, task)
 
 
 def check_expression(names: Globals, expr: s.Expr, local: dict[str, Type]) -> Type:

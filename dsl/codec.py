@@ -132,20 +132,23 @@ def _parse_decimal(text: str) -> int:
 
 # --- trees ---------------------------------------------------------------------------------------
 
-_UNARY = frozenset({"not", "-"})
-_BINARY = frozenset({"+", "-", "*", "/", "div", "mod", "and", "or", "implies"})
+_UNARY = frozenset({"not", "-", "~"})
+_BINARY = frozenset(
+    {"+", "-", "*", "/", "div", "mod", "and", "or", "implies", "|", "^", "&", "<<", ">>"}
+)
 _COMPARE = frozenset({"<", "<=", ">", ">=", "==", "!="})
 
 _EXPR: tuple[type[s.Node], ...] = (
     *(s.BoolLit, s.IntLit, s.RatLit, s.Name, s.Primed, s.Member, s.Unary, s.Binary, s.Compare),
     *(s.If, s.Let, s.Match, s.Call, s.Index, s.ArrayLit, s.ArrayFor),
+    *(s.With, s.Fold, s.Quantifier, s.Resize),
 )
-_SLOT = (s.Param, s.Table, s.Def, s.Policy)
-_STATEMENT = (s.Define, s.Assign)
+_SLOT = (s.Memory, s.Param, s.Table, s.Def, s.Policy)
+_STATEMENT = (s.Define, s.Assign, s.Next)
 _TOP = (s.Enum, s.Const, s.Table, s.Def)
 _ENVIRONMENT = (
-    *(s.State, s.Observe, s.Action, s.Chance, s.Define, s.Next, s.Reward, s.Done),
-    *(s.Table, s.Const, s.Def),
+    *(s.State, s.Unknown, s.Assume, s.Observe, s.Action, s.Adversary, s.Chance),
+    *(s.Define, s.Next, s.Reward, s.Done, s.Table, s.Const, s.Def),
 )
 
 # What a field may hold: a word of `_LEAVES`, node classes, or one of these with `*` (a tuple) or `?` (may be absent).
@@ -166,16 +169,34 @@ _SHAPES: dict[str, tuple[type[s.Node], tuple[tuple[str, Kind, str], ...]]] = {
     "let": (s.Let, (("name", "word", ""), ("value", _E, ""), ("body", _E, ""))),
     "arm": (s.Arm, (("patterns", _E, "*"), ("body", _E, ""))),
     "match": (s.Match, (("subject", _E, ""), ("arms", (s.Arm,), "*"), ("otherwise", _E, "?"))),
-    "call": (s.Call, (("name", "word", ""), ("args", _E, "*"))),
+    "call": (s.Call, (("name", "callee", ""), ("args", _E, "*"))),
     "index": (s.Index, (("array", _E, ""), ("index", _E, ""))),
     "array": (s.ArrayLit, (("items", _E, "*"),)),
     "array_for": (
         s.ArrayFor,
         (("var", "word", ""), ("low", _E, ""), ("high", _E, ""), ("body", _E, "")),
     ),
+    "change": (s.Change, (("index", _E, ""), ("value", _E, ""))),
+    "with": (s.With, (("array", _E, ""), ("changes", (s.Change,), "*"))),
+    "fold": (
+        s.Fold,
+        (
+            *(("acc", "word", ""), ("start", _E, ""), ("var", "word", "")),
+            *(("low", _E, ""), ("high", _E, ""), ("body", _E, "")),
+        ),
+    ),
+    "quantifier": (
+        s.Quantifier,
+        (
+            *(("word", "quantifier", ""), ("var", "word", "")),
+            *(("low", _E, ""), ("high", _E, ""), ("body", _E, "")),
+        ),
+    ),
+    "resize": (s.Resize, (("word", "resize", ""), ("width", _E, ""), ("operand", _E, ""))),
     "type_bool": (s.BoolType, ()),
     "type_int": (s.IntType, (("low", _E, "?"), ("high", _E, "?"))),
     "type_rat": (s.RatType, (("low", _E, "?"), ("high", _E, "?"))),
+    "type_bits": (s.BitsType, (("width", _E, ""),)),
     "type_name": (s.NamedType, (("name", "word", ""),)),
     "type_array": (s.ArrayType, (("size", _E, ""), ("item", _T, ""))),
     "weighted": (s.Weighted, (("value", _E, ""), ("weight", _E, ""))),
@@ -204,7 +225,14 @@ _SHAPES: dict[str, tuple[type[s.Node], tuple[tuple[str, Kind, str], ...]]] = {
             ("body", _E, ""),
         ),
     ),
-    "state": (s.State, (("name", "word", ""), ("type", _T, ""), ("start", _E + _D, ""))),
+    "any": (s.AnyStart, (("where", _E, "?"),)),
+    "state": (
+        s.State,
+        (("name", "word", ""), ("type", _T, ""), ("start", (*_E, *_D, s.AnyStart), "")),
+    ),
+    "unknown": (s.Unknown, (("name", "word", ""), ("type", _T, ""))),
+    "assume": (s.Assume, (("condition", _E, ""),)),
+    "adversary": (s.Adversary, (("name", "word", ""), ("type", _T, ""), ("where", _E, "?"))),
     "observe": (s.Observe, (("names", "word", "*"),)),
     "action": (s.Action, (("name", "word", ""), ("type", _T, ""))),
     "chance": (s.Chance, (("name", "word", ""), ("type", _T, ""), ("dist", _D, ""))),
@@ -214,7 +242,18 @@ _SHAPES: dict[str, tuple[type[s.Node], tuple[tuple[str, Kind, str], ...]]] = {
     "done": (s.Done, (("value", _E, ""),)),
     "environment": (s.Environment, (("items", _ENVIRONMENT, "*"),)),
     "setting": (s.Setting, (("key", "word", ""), ("value", _E, ""))),
-    "utility": (s.Utility, (("settings", (s.Setting,), "*"),)),
+    "cost": (s.Cost, (("operation", "operation", ""), ("ticks", _E, ""))),
+    "costs": (s.Costs, (("entries", (s.Cost,), "*"),)),
+    "utility": (s.Utility, (("settings", (s.Setting, s.Costs), "*"),)),
+    "always": (s.Always, (("name", "word", ""), ("holds", _E, ""))),
+    "reach": (
+        s.Reach,
+        (
+            *(("name", "word", ""), ("steps", _E, ""), ("goal", _E, "")),
+            *(("source", _E, ""), ("policy", "word", "")),
+        ),
+    ),
+    "memory": (s.Memory, (("name", "word", ""), ("type", _T, ""), ("start", _E, ""))),
     "param": (s.Param, (("name", "word", ""), ("type", _T, ""), ("value", _E, ""))),
     "assign": (s.Assign, (("name", "word", ""), ("value", _E, ""))),
     "policy": (s.Policy, (("name", "word", ""), ("body", _STATEMENT, "*"))),
@@ -226,6 +265,7 @@ _SHAPES: dict[str, tuple[type[s.Node], tuple[tuple[str, Kind, str], ...]]] = {
             ("items", _TOP, "*"),
             ("environment", (s.Environment,), ""),
             ("utility", (s.Utility,), ""),
+            ("requirements", (s.Always, s.Reach), "*"),
         ),
     ),
     "machine": (s.Machine, (("declarations", (s.Declarations,), ""), ("agent", (s.Code,), ""))),
@@ -351,6 +391,12 @@ def _decode_word(value: Json) -> str:
     return value
 
 
+def _decode_operation(value: Json) -> str:
+    if type(value) is not str or not value.isprintable() or '"' in value or "\\" in value:
+        raise CodecError(f"{value!r} is not the name of an operation")
+    return value
+
+
 def _one_of(words: frozenset[str]) -> Callable[[Json], str]:
     def decode(value: Json) -> str:
         if type(value) is not str or value not in words:
@@ -365,9 +411,13 @@ _LEAVES: dict[str, tuple[Callable[[Any], Json], Callable[[Json], Any]]] = {
     "int": (encode_int, decode_int),
     "rat": (encode_rational, decode_rational),
     "word": (lambda v: v, _decode_word),
+    "callee": (lambda v: v, lambda v: v if v == "int" else _decode_word(v)),
     "unary": (lambda v: v, _one_of(_UNARY)),
     "binary": (lambda v: v, _one_of(_BINARY)),
     "compare": (lambda v: v, _one_of(_COMPARE)),
+    "quantifier": (lambda v: v, _one_of(frozenset({"forall", "exists"}))),
+    "resize": (lambda v: v, _one_of(frozenset({"bits", "sext"}))),
+    "operation": (lambda v: v, _decode_operation),
 }
 
 
@@ -381,9 +431,9 @@ def _require_well_formed(node: s.Node) -> None:
         case s.Compare(ops, operands):
             if not ops or len(operands) != len(ops) + 1 or not chain_goes_one_way(ops):
                 raise CodecError("a chain of comparisons that does not go one way")
-        case s.ArrayLit(()) | s.Arm(()) | s.DistArm(()) | s.DistMap(()):
+        case s.ArrayLit(()) | s.Arm(()) | s.DistArm(()) | s.DistMap(()) | s.With(_, ()):
             raise CodecError("an empty list")
-        case s.Enum(_, ()) | s.Observe(()):
+        case s.Enum(_, ()) | s.Observe(()) | s.Costs(()):
             raise CodecError("an empty list")
         case s.IntType(low, high) | s.RatType(low, high) if (low is None) != (high is None):
             raise CodecError("half a range")

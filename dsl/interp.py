@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from dsl import syntax as s
+from dsl.polynomial import Polynomial, Weight
 from dsl.types import Array, Enum, Type, Value, Variable, contains, show_type
 
 NUMBER_BITS_MAX = 4_096
@@ -30,13 +31,17 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Globals:
-    """What every expression of a place may read: types of names, values of constants and tables, enums, functions."""
+    """What every expression of a place may read: types of names, values of constants and tables, enums, functions.
+
+    `prices` overrides the ticks of operations, by the names that `costs` uses; what is not in it takes 1.
+    """
 
     enums: Mapping[str, Enum] = field(default_factory=dict)
     types: Mapping[str, Type] = field(default_factory=dict)
     values: Mapping[str, Value] = field(default_factory=dict)
     functions: Mapping[str, Function] = field(default_factory=dict)
     tables: Mapping[str, s.Table] = field(default_factory=dict)
+    prices: Mapping[str, int] = field(default_factory=dict)
 
 
 class EvaluationFault(Exception):
@@ -67,22 +72,30 @@ class Evaluator:
         self.names = names
         self.ticks = 0
 
+    def charge(self, operation: str, times: int = 1) -> None:
+        """Add the ticks of an operation."""
+        prices = self.names.prices
+        self.ticks += times * (prices.get(operation, 1) if prices else 1)
+
     def value(self, expr: s.Expr, local: Locals) -> Any:
         """The value of an expression; its ticks are added to `ticks`."""
         return _CASES[type(expr)](self, expr, local)
 
-    def distribution(self, dist: s.Dist, local: Locals) -> tuple[tuple[Any, Fraction], ...]:
-        """The values that are drawn with positive weight, each once, in order of first mention."""
-        weights: dict[Any, Fraction] = {}
+    def distribution(self, dist: s.Dist, local: Locals) -> tuple[tuple[Any, Weight], ...]:
+        """The values whose weight is not identically 0, each once, in order of first mention.
+
+        Of weights that read rational unknowns or rates, sign and sum are for the kernel to prove, not checked here.
+        """
+        weights: dict[Any, Weight] = {}
         self._collect(dist, local, weights)
         total = sum(weights.values(), Fraction(0))
-        if total != 1:
+        if total != 1 and not isinstance(total, Polynomial):
             raise EvaluationFault(
                 "G016", "the weights must sum to 1", dist, f"the weights sum to {total}"
             )
         return tuple((value, weight) for value, weight in weights.items() if weight)
 
-    def _collect(self, dist: s.Dist, local: Locals, weights: dict[Any, Fraction]) -> None:
+    def _collect(self, dist: s.Dist, local: Locals, weights: dict[Any, Weight]) -> None:
         match dist:
             case s.DistMap(entries):
                 for entry in entries:
@@ -97,9 +110,9 @@ class Evaluator:
             case s.DistMatch():
                 self._collect(self.choose(dist, local), local, weights)
 
-    def _add(self, entry: s.Weighted, local: Locals, weights: dict[Any, Fraction]) -> None:
+    def _add(self, entry: s.Weighted, local: Locals, weights: dict[Any, Weight]) -> None:
         value, weight = self.value(entry.value, local), self.value(entry.weight, local)
-        if weight < 0:
+        if not isinstance(weight, Polynomial) and weight < 0:
             raise EvaluationFault(
                 "G016", "a weight must not be negative", entry.weight, f"the weight is {weight}"
             )
@@ -250,7 +263,7 @@ def _arithmetic(op: str, left: Any, right: Any, expr: s.Binary) -> Any:
     if right == 0:
         raise EvaluationFault("G013", "the divisor may be 0", expr.right)
     if op == "/":
-        return Fraction(left) / right
+        return left / right if isinstance(left, Polynomial) else Fraction(left) / right
     return left // right if op == "div" else left % right
 
 
@@ -260,8 +273,10 @@ def _bounded(value: Any, expr: s.Expr) -> Any:
     return value
 
 
-def number_bits(value: int | Fraction) -> int:
-    """The length of a number: of its numerator or denominator, whichever is longer."""
+def number_bits(value: int | Weight) -> int:
+    """The length of a number: of its numerator or denominator, whichever is longer; of a polynomial's longest one."""
+    if isinstance(value, Polynomial):
+        return max(number_bits(coefficient) for _, coefficient in value.terms)
     if isinstance(value, Fraction):
         return max(value.numerator.bit_length(), value.denominator.bit_length())
     return value.bit_length()

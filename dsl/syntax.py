@@ -92,7 +92,7 @@ class Member(Node):
 
 @dataclass(frozen=True, slots=True)
 class Unary(Node):
-    """`not e` or `-e`."""
+    """`not e`, `-e` or `~e`."""
 
     op: str
     operand: Expr
@@ -101,7 +101,7 @@ class Unary(Node):
 
 @dataclass(frozen=True, slots=True)
 class Binary(Node):
-    """`left op right` for arithmetic and for `and or implies`, which evaluate only what is needed."""
+    """`left op right`: arithmetic, bits, shifts, and `and or implies`, which evaluate only what is needed."""
 
     op: str
     left: Expr
@@ -159,7 +159,7 @@ class Match(Node):
 
 @dataclass(frozen=True, slots=True)
 class Call(Node):
-    """A built-in function, a conversion `E(i)` to an enum, or a `def`."""
+    """A built-in function (`int(x)` among them), a conversion `E(i)` to an enum, or a `def`."""
 
     name: str
     args: tuple[Expr, ...]
@@ -194,6 +194,73 @@ class ArrayFor(Node):
     span: Span = _span()
 
 
+@dataclass(frozen=True, slots=True)
+class Change(Node):
+    """One entry of a `with`: where, and what stands there afterwards."""
+
+    index: Expr
+    value: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class With(Node):
+    """`array with { index: value, … }`: an updated copy; of equal indices the last entry counts."""
+
+    array: Expr
+    changes: tuple[Change, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Fold(Node):
+    """`fold acc = start for var in low..high: body`; `acc` holds what the turn before came to."""
+
+    acc: str
+    start: Expr
+    var: str
+    low: Expr
+    high: Expr
+    body: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Quantifier(Node):
+    """`forall var in low..high: body` or `exists …`; turns are made from low on until the answer is known."""
+
+    word: str
+    var: str
+    low: Expr
+    high: Expr
+    body: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Resize(Node):
+    """`bits[width](operand)`, which cuts or fills with zeros, or `sext[width](operand)`, which fills with the sign."""
+
+    word: str
+    width: Expr
+    operand: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class BitsOp(Node):
+    """An operation on `bits[width]`, its operands evaluated from left to right; values are integers 0..2^width-1.
+
+    The checker puts it in the place of the operator, built-in function or conversion of that name when it has worked out
+    the width. It never stands in files, in stored trees or in rewrites.
+    """
+
+    op: str
+    width: int
+    args: tuple[Expr, ...]
+    span: Span = _span()
+
+
 Expr: TypeAlias = (
     BoolLit
     | IntLit
@@ -211,6 +278,11 @@ Expr: TypeAlias = (
     | Index
     | ArrayLit
     | ArrayFor
+    | With
+    | Fold
+    | Quantifier
+    | Resize
+    | BitsOp
 )
 
 # --- types ---------------------------------------------------------------------------------------
@@ -242,6 +314,14 @@ class RatType(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class BitsType(Node):
+    """`bits[width]`: vectors of a constant number of bits."""
+
+    width: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
 class NamedType(Node):
     """An enum by name."""
 
@@ -258,8 +338,8 @@ class ArrayType(Node):
     span: Span = _span()
 
 
-TypeExpr: TypeAlias = BoolType | IntType | RatType | NamedType | ArrayType
-TYPE_NODES = (BoolType, IntType, RatType, NamedType, ArrayType)
+TypeExpr: TypeAlias = BoolType | IntType | RatType | BitsType | NamedType | ArrayType
+TYPE_NODES = (BoolType, IntType, RatType, BitsType, NamedType, ArrayType)
 
 # --- distributions -------------------------------------------------------------------------------
 
@@ -386,12 +466,47 @@ class Def(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class AnyStart(Node):
+    """`any` or `any where condition`: every joint value of the `any` variables that meets the conditions is a world."""
+
+    where: Expr | None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
 class State(Node):
-    """`state name: type = start`; the start is an expression or a distribution."""
+    """`state name: type = start`; the start is an expression, a distribution or `any`."""
 
     name: str
     type: TypeExpr
-    start: Expr | Dist
+    start: Expr | Dist | AnyStart
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown(Node):
+    """`unknown name: type`: a constant of the world that nobody knows, each value a separate world."""
+
+    name: str
+    type: TypeExpr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Assume(Node):
+    """`assume condition`: a linear constraint between rational unknowns."""
+
+    condition: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Adversary(Node):
+    """`adversary name: type where condition`: chosen each step against the agent; a `rat` one is a rate."""
+
+    name: str
+    type: TypeExpr
+    where: Expr | None
     span: Span = _span()
 
 
@@ -457,7 +572,20 @@ class Done(Node):
 
 
 EnvironmentItem: TypeAlias = (
-    State | Observe | Action | Chance | Define | Next | Reward | Done | Table | Const | Def
+    State
+    | Unknown
+    | Assume
+    | Observe
+    | Action
+    | Adversary
+    | Chance
+    | Define
+    | Next
+    | Reward
+    | Done
+    | Table
+    | Const
+    | Def
 )
 
 
@@ -479,11 +607,52 @@ class Setting(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Cost(Node):
+    """One entry of `costs`: the ticks of an operation, by its name in quotes."""
+
+    operation: str
+    ticks: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Costs(Node):
+    """`costs { "*": 3, … }`: operations that do not take 1 tick."""
+
+    entries: tuple[Cost, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
 class Utility(Node):
     """`utility { … }`: what the machine values."""
 
-    settings: tuple[Setting, ...]
+    settings: tuple[Setting | Costs, ...]
     span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Always(Node):
+    """`require name: always holds`: true in every state that is reached, or at every step taken."""
+
+    name: str
+    holds: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Reach(Node):
+    """`require name: within steps reach goal from source using policy`."""
+
+    name: str
+    steps: Expr
+    goal: Expr
+    source: Expr
+    policy: str
+    span: Span = _span()
+
+
+Requirement: TypeAlias = Always | Reach
 
 
 # --- code ----------------------------------------------------------------------------------------
@@ -500,6 +669,16 @@ class Param(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Memory(Node):
+    """`memory name: type = start`: what a program keeps from step to step."""
+
+    name: str
+    type: TypeExpr
+    start: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
 class Assign(Node):
     """`action = value` in a policy."""
 
@@ -508,19 +687,20 @@ class Assign(Node):
     span: Span = _span()
 
 
-Statement: TypeAlias = Define | Assign
+Statement: TypeAlias = Define | Assign | Next
+"""A `Next` of a policy gives a memory variable its next value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy(Node):
-    """`policy { … }`, read from top to bottom; the unnamed one is `main` and acts."""
+    """`policy name { … }`, read from top to bottom; the unnamed one is `main` and acts."""
 
     name: str
     body: tuple[Statement, ...]
     span: Span = _span()
 
 
-Slot: TypeAlias = Param | Table | Def | Policy
+Slot: TypeAlias = Memory | Param | Table | Def | Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -546,6 +726,7 @@ class Declarations(Node):
     items: tuple[TopItem, ...]
     environment: Environment
     utility: Utility
+    requirements: tuple[Requirement, ...] = ()
     span: Span = _span()
 
 

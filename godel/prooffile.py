@@ -241,7 +241,8 @@ def _describe_table(
         for state, value in layer:
             done = ""
             if program is not None:
-                actions, ticks = program.act(state)
+                decided = program.act(state)
+                actions, ticks = decided.actions, decided.ticks
                 done = f"  ({show_actions(task, actions)}; {ticks} tick{'s' * (ticks != 1)})"
             lines.append(f"    L({show_state(task, state)}) = {value}{done}")
     return lines

@@ -98,7 +98,8 @@ class Searcher:
 
     def decide(self, reports: Mapping[str, Value]) -> tuple[str, int]:
         """What the searcher tries next, and the ticks the decision takes."""
-        actions, ticks = self.program.decide(dict(reports))
+        decided = self.program.decide(dict(reports))
+        actions, ticks = decided.actions, decided.ticks
         return self.attempt.members[cast(int, actions[0])], ticks
 
     def next_reports(self, reports: Mapping[str, Value], attempt: Attempt) -> dict[str, Value]:

@@ -101,7 +101,8 @@ class _Runner:
         return total
 
     def _step(self, state: StateTuple) -> tuple[list[int], int, list[tuple[float, StateTuple]]]:
-        actions, ticks = self.program.act(state)
+        decided = self.program.act(state)
+        actions, ticks = decided.actions, decided.ticks
         cost = self.program.task.utility.tick_price * ticks
         rows = [
             ((float(o.reward - cost), o.successor), o.weight)

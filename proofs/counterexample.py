@@ -66,12 +66,12 @@ def _first_difference(
     while queue and len(came) <= limit:
         state = queue.popleft()
         before, after = old.act(state), new.act(state)
-        if (before[0] != after[0]) if by_actions else (before != after):
+        if (before.actions != after.actions) if by_actions else (before != after):
             return _way(came, state), state
-        for outcome in _likeliest_first(chapter, state, before[0]):
+        for outcome in _likeliest_first(chapter, state, before.actions):
             successor = outcome.successor
             if successor not in came and not chapter.is_done(successor):
-                came[successor] = (state, Move(state, *before, outcome))
+                came[successor] = (state, Move(state, before.actions, before.ticks, outcome))
                 queue.append(successor)
     return None
 
@@ -93,7 +93,8 @@ def _follow(chapter: Chapter, program: Program, state: StateTuple) -> tuple[Move
     seen: set[StateTuple] = set()
     while len(moves) < STEPS_SHOWN and not chapter.is_done(state) and state not in seen:
         seen.add(state)
-        actions, ticks = program.act(state)
+        decided = program.act(state)
+        actions, ticks = decided.actions, decided.ticks
         draws = _likeliest_first(chapter, state, actions)
         outcome = next((o for o in draws if o.successor not in seen), draws[0])
         moves.append(Move(state, actions, ticks, outcome))

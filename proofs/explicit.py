@@ -60,8 +60,8 @@ def explore_program(chapter: Chapter, program: Program, *, limit: int = STATES_M
     price = chapter.task.utility.tick_price
 
     def step(state: StateTuple) -> list[tuple[ActionTuple, Fraction]]:
-        actions, ticks = program.act(state)
-        return [(actions, price * ticks)]
+        decided = program.act(state)
+        return [(decided.actions, price * decided.ticks)]
 
     states, rows, starts = _explore(chapter, step, limit)
     return ChainModel(states, tuple(row[0] for row in rows), starts)

@@ -349,7 +349,8 @@ class _BoundPremise:
         if self.program is None:
             choices = [(a, 0) for a in product(*(tuple(values(v.type)) for v in self.task.actions))]
         else:
-            actions, ticks = self.program.act(state)
+            decided = self.program.act(state)
+            actions, ticks = decided.actions, decided.ticks
             choices = [(actions, ticks)]
             goals += self._policy_goals(state, actions, ticks)
             words = f" the policy takes {self.rows.action_words(actions)}"

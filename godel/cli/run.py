@@ -199,7 +199,8 @@ def _decide(program: Program, text: bytes, where: str = "") -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         given = text.strip()[:80].decode(errors="replace")
         raise usage(f"{where}{given} is no state: {error}") from None
-    actions, ticks = program.decide(state)
+    decided = program.decide(state)
+    actions, ticks = decided.actions, decided.ticks
     shown = {
         v.name: encode_value(v.type, x) for v, x in zip(program.task.actions, actions, strict=True)
     }

@@ -76,7 +76,8 @@ class _Scratch:
         self.cost: list[float] = [0.0] * len(world.states)
         for observation, members in self.groups.items():
             named = {v.name: x for v, x in zip(task.observed, observation, strict=True)}
-            actions, ticks = program.decide(named)
+            decided = program.decide(named)
+            actions, ticks = decided.actions, decided.ticks
             self.start_choice[observation] = number[actions]
             for i in members:
                 self.cost[i] = as_float(task.utility.tick_price) * ticks

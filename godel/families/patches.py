@@ -30,7 +30,7 @@ def edit_decisions(program: Program, wanted: Decisions, kept: Decisions) -> tupl
     edits: list[Edit] = []
     for i, action in enumerate(program.task.actions):
         values_wanted = {o: a[i] for o, a in wanted.items()}
-        before = {o: program.decide(_named(program, o))[0][i] for o in wanted}
+        before = {o: program.decide(_named(program, o)).actions[i] for o in wanted}
         if values_wanted == before:
             continue
         values_kept = {o: a[i] for o, a in kept.items() if o not in wanted}
@@ -223,7 +223,7 @@ def _add_table(
     for observation in product(*(tuple(values(v.type)) for v in observed)):
         decided = changed.get(observation)
         if decided is None:
-            decided = program.decide(_named(program, observation))[0][index]
+            decided = program.decide(_named(program, observation)).actions[index]
         filled[observation] = decided
     name = _fresh_name(program, added)
     position, _ = _assignment(program, action.name)

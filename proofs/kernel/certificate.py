@@ -1,142 +1,219 @@
-"""Certificates: data that shows an obligation holds, and its strict JSON form."""
+"""Certificates: data that shows an obligation holds. `proofs.certificates` reads and writes their JSON form."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from dsl.codec import (
-    CodecError,
-    Json,
-    canonical_json,
-    decode_json,
-    decode_rational,
-    encode_rational,
-)
-from dsl.machine import StateTuple
-from dsl.types import Variable, decode_value, encode_value
+from dsl.machine import MemoryTuple, ReplyTuple, StateTuple, UnknownTuple, World
+from dsl.polynomial import Weight
 
-VERSION = 1
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One choice of the adversary: its finite variables and its rates, each in declared order."""
+
+    finite: ReplyTuple = ()
+    rates: tuple[Fraction, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A value listed at a state with a memory; affine in the rational unknowns.
+
+    `replies` names the adversary's choices in a bound from above: one for a bound of a program, one for each action in the
+    order of `Chapter.all_actions` for a bound of every program; empty in bounds from below and without an adversary.
+    `memory` is empty in a bound of every program.
+    """
+
+    state: StateTuple
+    memory: MemoryTuple
+    value: Weight
+    replies: tuple[Reply, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """Values at listed states: one layer under a discount; under a horizon, layer k with k+1 steps to go."""
 
-    layers: tuple[tuple[tuple[StateTuple, Fraction], ...], ...]
+    layers: tuple[tuple[Entry, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """The tables that hold on one box of rational unknowns.
+
+    `multipliers` are Farkas multipliers for those premises that need them, in the order in which the kernel meets them:
+    one for each constraint of `Region.constraints`.
+    """
+
+    tables: tuple[Table, ...]
+    multipliers: tuple[tuple[Fraction, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A box cut in two: `below` holds where the unknown is at most `at`, `above` where it is at least that."""
+
+    unknown: str
+    at: Fraction
+    below: Tree
+    above: Tree
+
+
+Tree: TypeAlias = Leaf | Cut
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Tables for one joint value of the finite unknowns, over the whole box of rational ones.
+
+    A certificate that speaks of every world has one case for each value of `Task.unknown_values`, in that order.
+    """
+
+    unknowns: UnknownTuple
+    tree: Tree
+
+
+# --- of values -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class BoundsCertificate:
-    """A lower and an upper bound of one program; either may be missing."""
+    """Bounds of one program at the starts of every world; leaves hold one table; a side may be missing.
 
-    lower: Table | None
-    upper: Table | None
+    `lower` is at most the value in every world, `upper` at least.
+    """
+
+    lower: Fraction | None
+    lower_cases: tuple[Case, ...]
+    upper: Fraction | None
+    upper_cases: tuple[Case, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class BetterCertificate:
-    """A lower bound of the new program and an upper bound of the old one."""
+    """For `dominates` and `strictly`: leaves hold a lower bound of the new program and an upper bound of the old one.
 
-    new_lower: Table
-    old_upper: Table
+    U(new) - U(old) is at least `gain` >= 0 in every world, and above 0 in `world`.
+    """
+
+    cases: tuple[Case, ...]
+    gain: Fraction
+    world: World
+
+
+@dataclass(frozen=True, slots=True)
+class BetterWorstCertificate:
+    """For `worst`: leaves hold a lower bound of the new program; U(new) >= `level` in every world.
+
+    `old` is an upper bound of the old program in `world` alone, with which U(old) < `level` there.
+    """
+
+    cases: tuple[Case, ...]
+    level: Fraction
+    world: World
+    old: Leaf
+
+
+@dataclass(frozen=True, slots=True)
+class PointwiseCertificate:
+    """The same actions and memory for no more ticks: leaves hold a lower bound of the value of the ticks saved.
+
+    The gain, less the difference in size, is at least `gain` in every world, and above 0 in `world`.
+    """
+
+    cases: tuple[Case, ...]
+    gain: Fraction
+    world: World
 
 
 @dataclass(frozen=True, slots=True)
 class NotBetterCertificate:
-    """An upper bound of the new program and a lower bound of the old one."""
+    """In every world U(new) <= U(old): leaves hold an upper bound of the new program and a lower bound of the old one."""
 
-    new_upper: Table
-    old_lower: Table
+    cases: tuple[Case, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotBetterHereCertificate:
+    """In one world U(new) < U(old), or U(new) <= U(old) under `strictly`; `leaf` holds tables as in `NotBetterCertificate`."""
+
+    world: World
+    leaf: Leaf
+
+
+@dataclass(frozen=True, slots=True)
+class NotBetterWorstCertificate:
+    """For `worst`: U(new) <= `level` in `world`, by the table of `new`, and U(old) >= `level` in every world."""
+
+    world: World
+    new: Leaf
+    level: Fraction
+    cases: tuple[Case, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class OptimalityCertificate:
-    """A lower bound of the program and an upper bound of every program."""
+    """Leaves hold a lower bound of the program and an upper bound of every program; in no world are they further than
+    `gap` apart, sizes considered."""
 
-    lower: Table
-    upper: Table
+    cases: tuple[Case, ...]
+    gap: Fraction
 
 
-Certificate: TypeAlias = (
-    BoundsCertificate | BetterCertificate | NotBetterCertificate | OptimalityCertificate
+# --- of requirements -----------------------------------------------------------------------------
+
+Pair: TypeAlias = tuple[StateTuple, MemoryTuple]
+
+
+@dataclass(frozen=True, slots=True)
+class InvariantCertificate:
+    """For `always`: the pairs of state and memory that can be reached, for each value of the finite unknowns in order."""
+
+    sets: tuple[tuple[UnknownTuple, tuple[Pair, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RankCertificate:
+    """For `reach`: the pairs that `main` can reach, and the rank of those from which the goal is still to be reached."""
+
+    sets: tuple[tuple[UnknownTuple, tuple[Pair, ...], tuple[tuple[Pair, int], ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One step of a path: what the adversary does, and the state that is drawn."""
+
+    reply: Reply
+    successor: StateTuple
+
+
+@dataclass(frozen=True, slots=True)
+class PathCertificate:
+    """A path of positive weight in one world that breaks a requirement.
+
+    `moves` are steps under `main` from `start`. For `always` over states the last state breaks it, over steps the last
+    step. For `reach` the first `switch` moves are main's and lead to the source; the rest follow the named policy, reach
+    the goal at no point, and are as many as are allowed or end in a state that is done.
+    """
+
+    world: World
+    start: StateTuple
+    moves: tuple[Move, ...]
+    switch: int
+
+
+ValueCertificate: TypeAlias = (
+    BoundsCertificate
+    | BetterCertificate
+    | BetterWorstCertificate
+    | PointwiseCertificate
+    | NotBetterCertificate
+    | NotBetterHereCertificate
+    | NotBetterWorstCertificate
+    | OptimalityCertificate
 )
-
-_RULES: dict[str, tuple[type[Certificate], tuple[str, ...]]] = {
-    "bounds": (BoundsCertificate, ("lower", "upper")),
-    "better": (BetterCertificate, ("new_lower", "old_upper")),
-    "not better": (NotBetterCertificate, ("new_upper", "old_lower")),
-    "optimal": (OptimalityCertificate, ("lower", "upper")),
-}
-
-
-def encode_certificate(certificate: Certificate, states: tuple[Variable, ...]) -> bytes:
-    """Canonical JSON of a certificate."""
-    rule, names = next((r, n) for r, (c, n) in _RULES.items() if type(certificate) is c)
-    tables: dict[str, Json] = {}
-    for name in names:
-        table: Table | None = getattr(certificate, name)
-        tables[name] = None if table is None else _encode_table(table, states)
-    return canonical_json({"version": VERSION, "rule": rule, **tables})
-
-
-def _encode_table(table: Table, states: tuple[Variable, ...]) -> Json:
-    return [
-        [
-            [
-                [encode_value(v.type, x) for v, x in zip(states, state, strict=True)],
-                encode_rational(value),
-            ]
-            for state, value in layer
-        ]
-        for layer in table.layers
-    ]
-
-
-def decode_certificate(data: bytes, states: tuple[Variable, ...]) -> Certificate:
-    """The certificate that `encode_certificate` wrote; raises CodecError for anything else."""
-    value = decode_json(data)
-    if (
-        not isinstance(value, dict)
-        or type(value.get("version")) is not int
-        or value["version"] != VERSION
-    ):
-        raise CodecError("a certificate of an unknown version")
-    rule = value.get("rule")
-    if type(rule) is not str or rule not in _RULES:
-        raise CodecError(f"unknown rule {rule!r}")
-    cls, names = _RULES[rule]
-    if value.keys() != {"version", "rule", *names}:
-        raise CodecError(f"rule {rule!r} takes {', '.join(names)}")
-    tables: dict[str, Any] = {
-        name: None
-        if value[name] is None and cls is BoundsCertificate
-        else _decode_table(value[name], states)
-        for name in names
-    }
-    return cls(**tables)
-
-
-def _decode_table(data: Json, states: tuple[Variable, ...]) -> Table:
-    if not isinstance(data, list):
-        raise CodecError("expected a list of layers")
-    return Table(tuple(_decode_layer(layer, states) for layer in data))
-
-
-def _decode_layer(
-    data: Json, states: tuple[Variable, ...]
-) -> tuple[tuple[StateTuple, Fraction], ...]:
-    if not isinstance(data, list):
-        raise CodecError("expected a list of states with values")
-    return tuple(_decode_entry(entry, states) for entry in data)
-
-
-def _decode_entry(data: Json, states: tuple[Variable, ...]) -> tuple[StateTuple, Fraction]:
-    if not isinstance(data, list) or len(data) != 2:
-        raise CodecError("expected a state with its value")
-    listed = data[0]
-    if not isinstance(listed, list) or len(listed) != len(states):
-        raise CodecError(f"a state has {len(states)} values")
-    state = tuple(decode_value(v.type, x) for v, x in zip(states, listed, strict=True))
-    return state, decode_rational(data[1])
+RequirementCertificate: TypeAlias = InvariantCertificate | RankCertificate | PathCertificate
+Certificate: TypeAlias = ValueCertificate | RequirementCertificate

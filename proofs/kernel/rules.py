@@ -33,7 +33,7 @@ def lower_bound(chapter: Chapter, program: Program, table: Table) -> Fraction:
     L_0 = 0, L_{k+1} <= T_p L_k. Source: Puterman, Markov Decision Processes, Theorem 6.2.2 (b), for one policy; in layers
     by induction on k. Side conditions: the certificate lists only states that are not done; rewards and ticks are exact.
     """
-    return _check(chapter, table, lambda x: ((program.act(x)),), lambda a, b: a <= b)
+    return _check(chapter, table, lambda x: ((program.act(x).actions, program.act(x).ticks),), lambda a, b: a <= b)
 
 
 def upper_bound(chapter: Chapter, program: Program, table: Table) -> Fraction:
@@ -45,7 +45,7 @@ def upper_bound(chapter: Chapter, program: Program, table: Table) -> Fraction:
 
     Source and side conditions as for `lower_bound` (Puterman, Theorem 6.2.2 (a)).
     """
-    return _check(chapter, table, lambda x: ((program.act(x)),), lambda a, b: a >= b)
+    return _check(chapter, table, lambda x: ((program.act(x).actions, program.act(x).ticks),), lambda a, b: a >= b)
 
 
 def upper_bound_of_every_program(chapter: Chapter, table: Table) -> Fraction:

@@ -8,6 +8,8 @@ from fractions import Fraction
 from typing import Any, Never, TypeAlias
 from weakref import WeakKeyDictionary
 
+from dsl.machine import World
+
 
 class CertificateError(Exception):
     """Evidence that does not hold: which premise failed, with both sides."""
@@ -15,7 +17,7 @@ class CertificateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ValueBounds:
-    """lower <= V <= upper at the starts (V: value without size), for one program; a side may be unknown."""
+    """lower <= V <= upper at the starts of every world (V: value without size), for one program; a side may be unknown."""
 
     declarations: str
     program: str
@@ -25,32 +27,47 @@ class ValueBounds:
 
 @dataclass(frozen=True, slots=True)
 class Improvement:
-    """U(new) >= new_lower > old_upper >= U(old) at the starts, so that the gain is at least `gain`."""
+    """The new program is an improvement by the criterion; what is gained is at least `gain`.
+
+    In `world`, which is shown: U(new) >= new_lower > old_upper >= U(old). `gain` is the least over all worlds of
+    U(new) - U(old) (under `worst`: of the rise of the minimum); it may be 0 under `dominates` with several worlds. By the
+    rule `pointwise` both bounds are None: the difference is bounded, not the values.
+    """
 
     declarations: str
     criterion: str
     old: str
     new: str
-    old_upper: Fraction
-    new_lower: Fraction
+    world: World
+    old_upper: Fraction | None
+    new_lower: Fraction | None
     gain: Fraction
 
 
 @dataclass(frozen=True, slots=True)
 class NoImprovement:
-    """U(new) <= new_upper <= old_lower <= U(old) at the starts."""
+    """The new program is no improvement by the criterion.
+
+    With `world`: there U(new) <= new_upper, and old_lower <= U(old), the two bounds apart as the criterion asks (under
+    `worst` old_lower bounds U(old) in every world). Without: in every world U(new) <= U(old); the bounds are given where
+    there is one world.
+    """
 
     declarations: str
     criterion: str
     old: str
     new: str
-    old_lower: Fraction
-    new_upper: Fraction
+    world: World | None
+    old_lower: Fraction | None
+    new_upper: Fraction | None
 
 
 @dataclass(frozen=True, slots=True)
 class Optimality:
-    """U(program) >= lower, and no program whatever exceeds `upper`: nothing beats it by more than `gap`."""
+    """In no world does any program whatever beat this one by more than `gap`.
+
+    U(program) >= lower in every world, and no program exceeds `upper` in any.
+    """
 
     declarations: str
     program: str
@@ -71,7 +88,28 @@ class Chain:
     gain: Fraction
 
 
-Statement: TypeAlias = ValueBounds | Improvement | NoImprovement | Optimality | Chain
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The program keeps a requirement."""
+
+    declarations: str
+    program: str
+    requirement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The program breaks a requirement, by a path of positive weight in `world`."""
+
+    declarations: str
+    program: str
+    requirement: str
+    world: World
+
+
+Statement: TypeAlias = (
+    ValueBounds | Improvement | NoImprovement | Optimality | Chain | Kept | Broken
+)
 
 ASSUMPTIONS = (
     "the world and the utility are as the declarations say",
