@@ -1,0 +1,271 @@
+"""Boxes of rational unknowns, and when a polynomial is at least 0 on one.
+
+Bernstein: a polynomial of degree d_i in each name lies between the least and the greatest of its Bernstein coefficients on
+a box; for a multi-affine one these are its values at the corners (Garloff, 1985). Under `assume` the polynomial must be
+affine: then Farkas multipliers show it, or, where the kernel needs no certificate, its values at the vertices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations, product
+from math import comb
+from typing import TypeAlias
+
+from dsl.machine import Task, UnknownTuple
+from dsl.polynomial import (
+    Polynomial,
+    Weight,
+    degree_of,
+    names_of,
+    polynomial,
+    substitute,
+    terms_of,
+    total_degree,
+)
+from proofs.kernel.theorem import CertificateError
+
+Interval: TypeAlias = tuple[Fraction, Fraction]
+Box: TypeAlias = Mapping[str, Interval]
+Multipliers: TypeAlias = Callable[[Weight, tuple[Weight, ...]], tuple[Fraction, ...]]
+"""Gives the Farkas multipliers, one for each constraint (each at least 0), that show a difference to be at least 0."""
+
+COEFFICIENTS_MAX = 100_000
+VERTICES_MAX = 20_000
+
+
+class TooMany(CertificateError):
+    """More points, coefficients or worlds than the kernel looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One joint value of the finite unknowns, and an interval for each rational unknown in declared order."""
+
+    unknowns: UnknownTuple
+    box: tuple[Interval, ...]
+
+    @staticmethod
+    def whole(task: Task, unknowns: UnknownTuple) -> Region:
+        """Everything that the declarations allow."""
+        ends = ((v.type.low, v.type.high) for v in task.rationals)  # type: ignore[union-attr]
+        return Region(unknowns, tuple((Fraction(low), Fraction(high)) for low, high in ends))  # type: ignore[arg-type]
+
+    @staticmethod
+    def point(unknowns: UnknownTuple, rationals: tuple[Fraction, ...]) -> Region:
+        """One value of every unknown."""
+        return Region(unknowns, tuple((p, p) for p in rationals))
+
+    def named(self, task: Task) -> dict[str, Interval]:
+        """The intervals by name."""
+        return dict(zip((v.name for v in task.rationals), self.box, strict=True))
+
+    def fixed(self, task: Task) -> dict[str, Fraction]:
+        """The unknowns of which the box holds one value."""
+        return {name: low for name, (low, high) in self.named(task).items() if low == high}
+
+    def cut(self, task: Task, unknown: str, at: Fraction) -> tuple[Region, Region]:
+        """The region below and above; raises CertificateError where the cut is not strictly inside."""
+        box = self.named(task)
+        if (
+            unknown not in box
+            or type(at) is not Fraction
+            or not box[unknown][0] < at < box[unknown][1]
+        ):
+            raise CertificateError(f"a cut of {unknown} at {at} lies outside the box")
+        low, high = box[unknown]
+        below, above = {**box, unknown: (low, at)}, {**box, unknown: (at, high)}
+        return (
+            Region(self.unknowns, tuple(below.values())),
+            Region(self.unknowns, tuple(above.values())),
+        )
+
+    def constraints(self, task: Task) -> tuple[Weight, ...]:
+        """What is at least 0 in the region: x - low and high - x of each unknown, then the assumptions, an exact one
+        followed by its opposite."""
+        found: list[Weight] = []
+        for name, (low, high) in self.named(task).items():
+            x = Polynomial.variable(name)
+            found += [x - low, high - x]
+        for assumption in task.assumptions:
+            found.append(assumption.difference)
+            if assumption.exact:
+                found.append(-assumption.difference)
+        return tuple(found)
+
+    def holds(self, task: Task, rationals: tuple[Fraction, ...]) -> bool:
+        """Whether a point lies in the box and meets every assumption."""
+        if len(rationals) != len(self.box) or any(type(p) is not Fraction for p in rationals):
+            return False
+        if not all(low <= p <= high for p, (low, high) in zip(rationals, self.box, strict=True)):
+            return False
+        return meets_assumptions(task, rationals)
+
+
+def meets_assumptions(task: Task, rationals: tuple[Fraction, ...]) -> bool:
+    """Whether a point meets every assumption."""
+    point = dict(zip((v.name for v in task.rationals), rationals, strict=True))
+    values = ((substitute(a.difference, point), a.exact) for a in task.assumptions)
+    return all(v == 0 if exact else v >= 0 for v, exact in values)  # type: ignore[operator]
+
+
+def rate_box(task: Task) -> dict[str, Interval]:
+    """The ranges of the rates by name."""
+    return {v.name: (Fraction(v.type.low), Fraction(v.type.high)) for v in task.rates}  # type: ignore[union-attr, arg-type]
+
+
+def require_at_least_zero(
+    task: Task, region: Region, difference: Weight, multipliers: Multipliers, what: str
+) -> None:
+    """Raise CertificateError unless `difference` is shown to be >= 0 for all unknowns of the region and all rates.
+
+        D = sum over i of b_i(rates) A_i(unknowns), b_i >= 0        each A_i >= 0 on the region
+        -----------------------------------------------------------------------------------
+                                            D >= 0
+
+    Each A_i >= 0 by its Bernstein coefficients on the box; else, under `assume`, A_i affine and
+    A_i = c + sum over j of m_j g_j with c >= 0, m_j >= 0 and constraints g_j >= 0 (Farkas).
+    """
+    fixed = region.fixed(task)
+    box = region.named(task)
+    for part in bernstein(substitute(difference, fixed), rate_box(task)):
+        least = min(map(_number, bernstein(part, box)))
+        if least >= 0:
+            continue
+        if not task.assumptions:
+            raise CertificateError(f"{what}: {least} is below 0 for some unknowns or rates")
+        _require_farkas(task, region, part, multipliers, what)
+
+
+def _require_farkas(
+    task: Task, region: Region, part: Weight, multipliers: Multipliers, what: str
+) -> None:
+    if total_degree(part) > 1:
+        raise CertificateError(f"{what}: under `assume` a premise must be affine")
+    fixed = region.fixed(task)
+    constraints = tuple(substitute(g, fixed) for g in region.constraints(task))
+    given = multipliers(part, constraints)
+    if len(given) != len(constraints) or any(type(m) is not Fraction or m < 0 for m in given):
+        raise CertificateError(f"{what}: multipliers are one rational >= 0 for each constraint")
+    rest: Weight = part
+    for m, g in zip(given, constraints, strict=True):
+        if m:
+            rest = rest - g * m
+    if isinstance(rest, Polynomial) or rest < 0:
+        raise CertificateError(f"{what}: the multipliers leave {rest}, not a number >= 0")
+
+
+def bernstein(weight: Weight, box: Box) -> list[Weight]:
+    """The Bernstein coefficients of a polynomial in the names of a box; other names stay in them."""
+    names = sorted(names_of(weight) & box.keys())
+    if not names:
+        return [weight]
+    degrees = [degree_of(weight, name) for name in names]
+    count = 1
+    for d in degrees:
+        count *= d + 1
+    if count > COEFFICIENTS_MAX:
+        raise TooMany(f"more than {COEFFICIENTS_MAX:,} Bernstein coefficients")
+    # powers of t in x = low + t (high - low), then from the power basis to the Bernstein basis, one name at a time
+    rows: list[dict[tuple[int, ...], Weight]] = [{}]
+    for monomial, coefficient in terms_of(weight):
+        exponents = dict(monomial)
+        index = tuple(exponents.pop(name, 0) for name in names)
+        rest = polynomial({tuple(sorted(exponents.items())): coefficient})
+        rows[0][index] = rows[0].get(index, Fraction(0)) + rest
+    values = rows[0]
+    for axis, (name, d) in enumerate(zip(names, degrees, strict=True)):
+        values = _along(values, axis, d, *box[name])
+    zero = Fraction(0)
+    return [values.get(index, zero) for index in product(*(range(d + 1) for d in degrees))]
+
+
+def _along(
+    values: Mapping[tuple[int, ...], Weight], axis: int, degree: int, low: Fraction, high: Fraction
+) -> dict[tuple[int, ...], Weight]:
+    width, found = high - low, dict[tuple[int, ...], Weight]()
+    for index, value in values.items():
+        e = index[axis]
+        for j in range(e + 1):
+            # the coefficient of t^j in (low + width t)^e
+            part = value * (comb(e, j) * low ** (e - j) * width**j)
+            for i in range(j, degree + 1):
+                at = (*index[:axis], i, *index[axis + 1 :])
+                share = Fraction(comb(i, j), comb(degree, j))
+                found[at] = found.get(at, Fraction(0)) + part * share
+    return found
+
+
+def _number(weight: Weight) -> Fraction:
+    if isinstance(weight, Polynomial):
+        raise CertificateError(f"{weight} reads a name that is no unknown of the region")
+    return weight
+
+
+# --- without a certificate -----------------------------------------------------------------------
+
+
+def is_at_least_zero(task: Task, region: Region, weight: Weight) -> bool:
+    """Whether a weight is >= 0 for all unknowns of the region and all rates, as far as the kernel sees by itself.
+
+    By Bernstein coefficients; under `assume` by the values of an affine polynomial at the vertices of the region.
+    """
+    for part in bernstein(substitute(weight, region.fixed(task)), rate_box(task)):
+        if min(map(_number, bernstein(part, region.named(task)))) >= 0:
+            continue
+        if not task.assumptions or total_degree(part) > 1:
+            return False
+        names = [v.name for v in task.rationals]
+        for vertex in vertices(task, region):
+            if _number(substitute(part, dict(zip(names, vertex, strict=True)))) < 0:
+                return False
+    return True
+
+
+def is_zero(task: Task, region: Region, weight: Weight) -> bool:
+    """Whether a weight is 0 for all unknowns of the region and all rates: identically, or on what `assume` leaves."""
+    if weight == 0:
+        return True
+    return is_at_least_zero(task, region, weight) and is_at_least_zero(task, region, -weight)
+
+
+def vertices(task: Task, region: Region) -> Iterator[tuple[Fraction, ...]]:
+    """The vertices of what the assumptions leave of the region; none where they leave nothing. Raises TooMany.
+
+    A region is bounded, so that it is the hull of its vertices; each is the one solution of as many constraints, taken as
+    equations, as there are unknowns.
+    """
+    names = [v.name for v in task.rationals]
+    constraints = region.constraints(task)
+    if comb(len(constraints), len(names)) > VERTICES_MAX:
+        raise TooMany(f"more than {VERTICES_MAX:,} candidates for a vertex")
+    seen: set[tuple[Fraction, ...]] = set()
+    for chosen in combinations(constraints, len(names)):
+        point = solve_affine(chosen, names)
+        if point is not None and point not in seen and region.holds(task, point):
+            seen.add(point)
+            yield point
+
+
+def solve_affine(equations: tuple[Weight, ...], names: list[str]) -> tuple[Fraction, ...] | None:
+    """The only point at which affine polynomials, as many as there are names, are all 0; None where there is not one."""
+    rows: list[list[Fraction]] = []
+    for equation in equations:
+        coefficients = {m[0][0] if m else "": c for m, c in terms_of(equation)}
+        rows.append(
+            [coefficients.get(n, Fraction(0)) for n in names] + [-coefficients.get("", Fraction(0))]
+        )
+    for i in range(len(names)):
+        pivot = next((r for r in range(i, len(rows)) if rows[r][i]), None)
+        if pivot is None:
+            return None
+        rows[i], rows[pivot] = rows[pivot], rows[i]
+        head = rows[i][i]
+        rows[i] = [v / head for v in rows[i]]
+        for r in range(len(rows)):
+            if r != i and rows[r][i]:
+                factor = rows[r][i]
+                rows[r] = [a - factor * b for a, b in zip(rows[r], rows[i], strict=True)]
+    return tuple(row[-1] for row in rows)
