@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dsl import syntax as s
-from dsl.span import NO_SPAN, Span
+from dsl.span import NO_SPAN, Span, span_of_name
 from dsl.terms import Parts, TermBuilder, is_token, nodes, over, over_named
 
 
@@ -23,13 +23,15 @@ class Builder(TermBuilder):
         utility = self._one(s.Utility, "utility", items, name)
         agent = self._one(s.Code, "agent", items, name)
         if agent.span is not NO_SPAN and not any(
-            isinstance(slot, s.Policy) for slot in agent.slots
+            isinstance(slot, s.Policy) and slot.name == "main" for slot in agent.slots
         ):
             message = "the agent has no `policy` block; it has exactly one without a name"
             self.report("G004", message, _head(agent.span, "agent"), "add `policy { … }`")
         top = tuple(i for i in items if isinstance(i, s.Enum | s.Const | s.Table | s.Def))
+        required = tuple(i for i in items if isinstance(i, s.Always | s.Reach))
         span = over(parts[:2]).to(next((p for p in parts[::-1] if p is not None), name).span)
-        return s.Machine(s.Declarations(str(name), top, environment, utility, (), span), agent, span)
+        declarations = s.Declarations(str(name), top, environment, utility, required, span)
+        return s.Machine(declarations, agent, span)
 
     def _one(self, kind: type[Any], word: str, items: Parts, name: Any) -> Any:
         found = [i for i in items if isinstance(i, kind)]
@@ -78,15 +80,15 @@ class Builder(TermBuilder):
     def build_state(self, parts: Parts) -> s.State:
         return s.State(str(parts[1]), parts[3], parts[5], over_named(parts, parts[1]))
 
-    def build_any(self, parts: Parts) -> s.Expr:
-        self.refuse("`any` as a start", over(parts))
-        return s.BoolLit(False, over(parts))
+    def build_any(self, parts: Parts) -> s.AnyStart:
+        where = parts[2] if len(parts) > 1 else None
+        return s.AnyStart(where, over_named(parts, parts[0]))
 
-    def build_unknown(self, parts: Parts) -> None:
-        self._refuse_item("`unknown`", parts)
+    def build_unknown(self, parts: Parts) -> s.Unknown:
+        return s.Unknown(str(parts[1]), parts[3], over_named(parts, parts[1]))
 
-    def build_assume(self, parts: Parts) -> None:
-        self._refuse_item("`assume`", parts)
+    def build_assume(self, parts: Parts) -> s.Assume:
+        return s.Assume(parts[1], over_named(parts, parts[0]))
 
     def build_observe(self, parts: Parts) -> s.Observe:
         names = [p for p in parts if is_token(p, "NAME")]
@@ -95,8 +97,9 @@ class Builder(TermBuilder):
     def build_action(self, parts: Parts) -> s.Action:
         return s.Action(str(parts[1]), parts[3], over_named(parts, parts[1]))
 
-    def build_adversary(self, parts: Parts) -> None:
-        self._refuse_item("`adversary`", parts)
+    def build_adversary(self, parts: Parts) -> s.Adversary:
+        where = parts[5] if len(parts) > 4 else None
+        return s.Adversary(str(parts[1]), parts[3], where, over_named(parts, parts[1]))
 
     def build_chance(self, parts: Parts) -> s.Chance:
         return s.Chance(str(parts[1]), parts[3], parts[5], over_named(parts, parts[1]))
@@ -119,11 +122,25 @@ class Builder(TermBuilder):
     def build_setting(self, parts: Parts) -> s.Setting:
         return s.Setting(str(parts[0]), parts[1], over_named(parts, parts[0]))
 
-    def build_costs(self, parts: Parts) -> None:
-        self._refuse_item(f"`{parts[0]}`", parts)
+    def build_costs(self, parts: Parts) -> s.Costs:
+        word = parts[0]
+        if word != "costs":
+            message = f"`{word}` takes a value, no braces"
+            self.report("G001", message, word.span, 'braces follow `costs` alone: `costs { "*": 3 }`')
+        entries = tuple(
+            s.Cost(str(p)[1:-1], parts[i + 2], over_named(parts[i : i + 3], p))
+            for i, p in enumerate(parts)
+            if is_token(p, "STRING")
+        )
+        return s.Costs(entries, over_named(parts, word))
 
-    def build_require(self, parts: Parts) -> None:
-        self._refuse_item("`require`", parts)
+    def build_require(self, parts: Parts) -> s.Requirement:
+        name = parts[1]
+        if is_token(parts[3], "ALWAYS"):
+            return s.Always(str(name), parts[4], over_named(parts, name))
+        steps, goal, source, policy = (parts[i] for i in (4, 6, 8, 10))
+        span = over_named(parts, name, policy)
+        return s.Reach(str(name), steps, goal, source, str(policy), span)
 
     def build_search(self, parts: Parts) -> None:
         self._refuse_item("`search`", parts)
@@ -140,29 +157,40 @@ class Builder(TermBuilder):
             self._refuse_item("`searcher`", parts)
             return None
         slots = nodes(parts)
-        policies = [p for p in slots if isinstance(p, s.Policy)]
-        for extra in policies[1:]:
-            message = "a second `policy` without a name; an agent has exactly one"
-            self.report("G004", message, _head(extra.span, "policy"))
+        self._check_policies([p for p in slots if isinstance(p, s.Policy)])
         return s.Code(slots, over_named(parts, parts[0]))
 
-    def build_memory(self, parts: Parts) -> None:
-        self._refuse_item("`memory`", parts)
+    def _check_policies(self, policies: list[s.Policy]) -> None:
+        met: set[str] = set()
+        for policy in policies:
+            where = span_of_name(policy.span)
+            if policy.name in met:
+                message = f"a second policy `{policy.name}`"
+                if policy.name == "main":
+                    message = "a second `policy` without a name; an agent has exactly one"
+                self.report("G004", message, where)
+            met.add(policy.name)
+
+    def build_memory(self, parts: Parts) -> s.Memory:
+        return s.Memory(str(parts[1]), parts[3], parts[5], over_named(parts, parts[1]))
 
     def build_param(self, parts: Parts) -> s.Param:
         return s.Param(str(parts[1]), parts[3], parts[5], over_named(parts, parts[1]))
 
-    def build_policy(self, parts: Parts) -> s.Policy | None:
-        if is_token(parts[1], "NAME"):
-            self._refuse_item("a policy with a name", parts)
-            return None
-        return s.Policy("main", nodes(parts), over_named(parts, parts[0]))
+    def build_policy(self, parts: Parts) -> s.Policy:
+        if not is_token(parts[1], "NAME"):
+            return s.Policy("main", nodes(parts), over_named(parts, parts[0]))
+        name = str(parts[1])
+        if name == "main":
+            message = "a policy that is called `main`; the one without a name is `main` already"
+            self.report("G004", message, parts[1].span, "leave the name out, or choose another")
+            name = "main again"  # kept apart from the unnamed one; the tree is not handed out
+        return s.Policy(name, nodes(parts), over_named(parts, parts[1]))
 
     def build_assign(self, parts: Parts) -> s.Assign:
         return s.Assign(str(parts[0]), parts[2], over_named(parts, parts[0]))
 
-    def build_keep(self, parts: Parts) -> None:
-        self._refuse_item("assigning memory", parts)
+    build_keep = build_next
 
 
 def _head(span: Span, word: str) -> Span:

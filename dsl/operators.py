@@ -36,7 +36,6 @@ LEVELS = {
 }
 """How tightly each binary operator binds; a higher level binds tighter."""
 
-BITWISE = frozenset({"|", "^", "&", "<<", ">>", "~"})
 _GROUPS_RIGHT = frozenset({IMPLIES, COMPARE})  # a chain of comparisons is taken off in one piece
 
 
@@ -121,14 +120,12 @@ class Grouping:
 
     def _prefixed(self, token: Any, operand: Expr) -> Expr:
         span = token.span.to(operand.span)
-        if token == "~":
-            self._refuse(token)
-        elif token == "-" and isinstance(operand, IntLit | RatLit):
+        if token == "-" and isinstance(operand, IntLit | RatLit):
             text = "-" + operand.text if self._is_bare(operand) else ""
             if isinstance(operand, IntLit):
                 return IntLit(-operand.value, text, span)
             return RatLit(-operand.value, text, span)
-        return Unary("not" if token == "not" else "-", operand, span)
+        return Unary(str(token), operand, span)
 
     def _is_bare(self, operand: IntLit | RatLit) -> bool:
         """Whether a literal stands without a sign, a bar or parentheses."""
@@ -140,14 +137,8 @@ class Grouping:
 
     def _joined(self, token: Any, left: Expr, right: Expr) -> Expr:
         span = left.span.to(right.span)
-        if token in BITWISE:
-            self._refuse(token)
         if token == "/" and isinstance(left, IntLit) and isinstance(right, IntLit):
             if right.value > 0:
                 text = f"{left.text}/{right.text}" if left.text and right.text else ""
                 return RatLit(Fraction(left.value, right.value), text, span)
         return Binary(str(token), left, right, span)
-
-    def _refuse(self, token: Any) -> None:
-        message = f"`{token}` on bits is not supported in this version yet"
-        self.report(Diagnostic("G005", message, token.span))

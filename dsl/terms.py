@@ -1,8 +1,7 @@
 """Build types, distributions and expressions from what the grammar reads, one method a rule.
 
 The methods stand in the order of `grammar.lark`, named `build_` and the rule. Each receives the parts of its rule:
-nodes, and the tokens with their places. What the language has but this version does not is reported as G005 and
-stands in the tree as a placeholder, which never leaves the parser.
+nodes, and the tokens with their places.
 """
 
 from __future__ import annotations
@@ -83,10 +82,6 @@ class TermBuilder:
         """Note a part of the language that this version does not support."""
         self.report("G005", f"{what} is not supported in this version yet", span)
 
-    def _refuse_expr(self, what: str, parts: Parts) -> s.Expr:
-        self.refuse(what, parts[0].span)
-        return s.BoolLit(False, over(parts))
-
     # --- types ---
 
     def build_number_type(self, parts: Parts) -> s.TypeExpr:
@@ -106,8 +101,7 @@ class TermBuilder:
         return kind(parts[1], parts[3], over(parts))
 
     def build_bits_type(self, parts: Parts) -> s.TypeExpr:
-        self.refuse("`bits[n]`", over(parts))
-        return s.BoolType(over(parts))
+        return s.BitsType(parts[2], over(parts))
 
     def build_named_type(self, parts: Parts) -> s.TypeExpr:
         return s.NamedType(str(parts[0]), over(parts))
@@ -146,10 +140,12 @@ class TermBuilder:
         return s.Let(str(parts[1]), parts[3], parts[5], over_named(parts, parts[1]))
 
     def build_fold(self, parts: Parts) -> s.Expr:
-        return self._refuse_expr("`fold`", parts)
+        acc, start, var, low, high, body = (parts[i] for i in (1, 3, 5, 7, 9, 11))
+        return s.Fold(str(acc), start, str(var), low, high, body, over_named(parts, acc, var))
 
     def build_quantifier(self, parts: Parts) -> s.Expr:
-        return self._refuse_expr(f"`{parts[0]}`", parts)
+        word, var, low, high, body = (parts[i] for i in (0, 1, 3, 5, 7))
+        return s.Quantifier(str(word), str(var), low, high, body, over_named(parts, var))
 
     def build_operation(self, parts: Parts) -> s.Expr:
         if len(parts) == 1:
@@ -157,8 +153,9 @@ class TermBuilder:
         return Grouping(self.text, self.faults.append).group(parts)
 
     def build_updated(self, parts: Parts) -> s.Expr:
-        self.refuse("`with`", parts[1].span)
-        return s.BoolLit(False, over(parts))
+        entries = (p for p in parts[3:] if isinstance(p, s.Weighted))
+        changes = tuple(s.Change(e.value, e.weight, e.span) for e in entries)
+        return s.With(parts[0], changes, over_named(parts, parts[1]))
 
     def build_index(self, parts: Parts) -> s.Expr:
         return s.Index(parts[0], parts[2], over(parts))
@@ -199,8 +196,10 @@ class TermBuilder:
         return s.Call(str(parts[0]), nodes(parts), over_named(parts, parts[0]))
 
     def build_conversion(self, parts: Parts) -> s.Expr:
-        form = "`int(…)`" if parts[0] == "int" else f"`{parts[0]}[n](…)`"
-        return self._refuse_expr(form, parts)
+        span = over_named(parts, parts[0])
+        if parts[0] == "int":
+            return s.Call("int", (parts[2],), span)
+        return s.Resize(str(parts[0]), parts[2], parts[5], span)
 
     def build_parenthesis(self, parts: Parts) -> s.Expr:
         # the span takes the parentheses in, so that a tree can be cut out of its source
