@@ -1,6 +1,7 @@
 """Types with their ends worked out, and the values that inhabit them.
 
-Values are `bool`, `int` (an enum member by its ordinal), `int | Fraction` for `rat`, and tuples for arrays.
+Values are `bool`, `int` (an enum member by its ordinal, bits read unsigned), `int | Fraction` for `rat`, and tuples for
+arrays.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from dsl.codec import CodecError, Json, decode_int, decode_rational, encode_int,
 
 ELEMENTS_MAX = 1_000_000
 """How many scalars a value may be made of."""
+
+WIDTH_MAX = 64
+"""How many bits a vector may have."""
 
 Value: TypeAlias = "bool | int | Fraction | tuple[Value, ...]"
 
@@ -41,6 +45,13 @@ class Rat:
 
 
 @dataclass(frozen=True, slots=True)
+class Bits:
+    """Vectors of 1 to 64 bits; their values are the integers 0..2^width-1."""
+
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
 class Enum:
     """Declared members, counted from 0."""
 
@@ -57,7 +68,7 @@ class Array:
     item: Type
 
 
-Type: TypeAlias = Bool | Int | Rat | Enum | Array
+Type: TypeAlias = Bool | Int | Rat | Bits | Enum | Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +88,17 @@ def without_ranges(kind: Type) -> Type:
             return Rat()
         case Array(length, index, item):
             return Array(length, index, without_ranges(item))
-        case Bool() | Enum():
+        case Bool() | Bits() | Enum():
             return kind
         case _:
             assert_never(kind)
 
 
 def join(left: Type, right: Type) -> Type | None:
-    """The type that holds values of both, ranges dropped; `int` widens to `rat`, nothing else mixes."""
+    """The type that holds values of both, ranges dropped; `int` widens to `rat`, nothing else mixes.
+
+    Bits join bits of the same width alone.
+    """
     left, right = without_ranges(left), without_ranges(right)
     if left == right:
         return left
@@ -117,6 +131,8 @@ def contains(kind: Type, value: Value) -> bool:
             return True
         case Int(low, high) | Rat(low, high):
             return low <= value <= high  # type: ignore[operator]
+        case Bits(width):
+            return 0 <= value < 1 << width  # type: ignore[operator]
         case Array(_, _, item):
             if item == without_ranges(item):
                 return True
@@ -132,7 +148,7 @@ def inhabits(kind: Type, value: object) -> bool:
             return type(value) is bool
         case Enum(_, members):
             return type(value) is int and 0 <= value < len(members)
-        case Int():
+        case Int() | Bits():
             return type(value) is int and contains(kind, value)
         case Rat():
             return type(value) in (int, Fraction) and contains(kind, value)  # type: ignore[arg-type]
@@ -155,6 +171,8 @@ def cardinality(kind: Type) -> int | None:
             return len(members)
         case Int(int() as low, int() as high):
             return high - low + 1
+        case Bits(width):
+            return 1 << width
         case Int() | Rat():
             return None
         case Array(length, _, item):
@@ -176,6 +194,8 @@ def values(kind: Type) -> Iterator[Value]:
             yield from range(len(members))
         case Int(int() as low, int() as high):
             yield from range(low, high + 1)
+        case Bits(width):
+            yield from range(1 << width)
         case Array(length, _, item):
             yield from product(tuple(values(item)), repeat=length)
         case Int() | Rat():
@@ -187,6 +207,20 @@ def values(kind: Type) -> Iterator[Value]:
 def elements(kind: Type) -> int:
     """How many scalars a value of the type is made of."""
     return kind.length * elements(kind.item) if isinstance(kind, Array) else 1
+
+
+def scalar(kind: Type) -> Type:
+    """The type of the scalars that a value of the type is made of."""
+    while isinstance(kind, Array):
+        kind = kind.item
+    return kind
+
+
+def with_scalar(kind: Type, found: Type) -> Type:
+    """The same type made of other scalars."""
+    if isinstance(kind, Array):
+        return Array(kind.length, kind.index, with_scalar(kind.item, found))
+    return found
 
 
 def show_type(kind: Type) -> str:
@@ -204,6 +238,8 @@ def show_type(kind: Type) -> str:
             return f"int {low}..{high}"
         case Rat(low, high):
             return f"rat {low}..{high}"
+        case Bits(width):
+            return f"bits[{width}]"
         case Array(length, index, item):
             return f"array[{index.name if index else length}] of {show_type(item)}"
         case _:
@@ -219,7 +255,7 @@ def show_value(kind: Type, value: Value) -> str:
             return members[value]  # type: ignore[index]
         case Array(_, _, item):
             return "[" + ", ".join(show_value(item, v) for v in value) + "]"  # type: ignore[union-attr]
-        case Int() | Rat():
+        case Int() | Rat() | Bits():
             return str(value)
         case _:
             assert_never(kind)
@@ -232,7 +268,7 @@ def encode_value(kind: Type, value: Value) -> Json:
             return bool(value)
         case Enum(_, members):
             return members[value]  # type: ignore[index]
-        case Int():
+        case Int() | Bits():
             return encode_int(value)  # type: ignore[arg-type]
         case Rat():
             return encode_rational(value)  # type: ignore[arg-type]
@@ -254,7 +290,7 @@ def decode_value(kind: Type, data: Json) -> Value:
             if type(data) is not str or data not in members:
                 raise CodecError(f"{data!r} is no member of {name}")
             return members.index(data)
-        case Int():
+        case Int() | Bits():
             value = decode_int(data)
         case Rat():
             value = decode_rational(data)
