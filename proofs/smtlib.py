@@ -1,18 +1,20 @@
 """Terms of SMT-LIB 2: symbols, numerals, sorts, arrays as their items, bindings, sums of ticks.
 
-Integers and enum members are `Int`, rationals `Real`; an array is taken apart into its items, and a constant array is a
-declared function of its indices. Names of the author are kept: `row'` is `|row'|`, and `!` is added to reserved words. Names
+Integers and enum members are `Int`, rationals `Real`, `bits[n]` is `(_ BitVec n)`; an array is taken apart into its items,
+and a constant array is a declared function of its indices. Names of the author are kept: `row'` is `|row'|`, and `!` is added to reserved words. Names
 that we make hold a dot or a `!`, so that they meet none of the author's.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias, assert_never
 
-from dsl.types import Array, Bool, Enum, Int, Rat, Type, Value
+from dsl.polynomial import Weight, terms_of
+from dsl.types import Array, Bits, Bool, Enum, Int, Rat, Type, Value
 
 TEXT_MAX = 4_000_000
 """Characters of one term; arrays under indices that are not literals can grow beyond any use."""
@@ -24,7 +26,7 @@ class TooLarge(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A scalar term and its sort: `Int`, `Real` or `Bool`; `number` is set of integer numerals."""
+    """A scalar term and its sort: `Int`, `Real`, `Bool` or `(_ BitVec n)`; `number` is set of integer numerals."""
 
     text: str
     sort: str
@@ -73,7 +75,6 @@ class Ticks:
 
 
 NO_TICKS = Ticks()
-ONE_TICK = Ticks(1)
 
 
 # --- symbols, numerals, sorts --------------------------------------------------------------------
@@ -124,11 +125,43 @@ def _digits(number: int) -> str:
     return _digits(high) + str(low).rjust(3_000, "0")
 
 
+def polynomial_text(weight: Weight | int) -> str:
+    """A number, or a polynomial in rational unknowns and rates, as a term."""
+    parts: list[str] = []
+    for monomial, coefficient in terms_of(weight):
+        factors = [symbol(name) for name, exponent in monomial for _ in range(exponent)]
+        if coefficient != 1 or not factors:
+            factors.insert(0, decimal(coefficient))
+        parts.append(factors[0] if len(factors) == 1 else f"(* {' '.join(factors)})")
+    if not parts:
+        return "0.0"
+    return parts[0] if len(parts) == 1 else f"(+ {' '.join(parts)})"
+
+
+def bits_sort(width: int) -> str:
+    """The sort of bit vectors of a width."""
+    return f"(_ BitVec {width})"
+
+
+def width_of(term: Term) -> int | None:
+    """The width of a bit vector; None of any other term."""
+    return int(term.sort[10:-1]) if term.sort.startswith("(_ BitVec ") else None
+
+
+def bits_numeral(number: int, width: int) -> Term:
+    """A bit vector, modulo 2^width, in hexadecimal digits where these fit."""
+    number %= 1 << width
+    text = f"#x{number:0{width // 4}x}" if width % 4 == 0 else f"#b{number:0{width}b}"
+    return Term(text, bits_sort(width))
+
+
 def sort_of(kind: Type) -> str:
     """The sort of a scalar type."""
     match kind:
         case Bool():
             return "Bool"
+        case Bits(width):
+            return bits_sort(width)
         case Int() | Enum():
             return "Int"
         case Rat():
@@ -162,6 +195,8 @@ def literal(value: Value, kind: Type) -> Encoded:
             return Term(f"{name}.{members[value]}", "Int")  # type: ignore[index]
         case Bool():
             return Term("true" if value else "false", "Bool")
+        case Bits(width):
+            return bits_numeral(value, width)  # type: ignore[arg-type]
         case Int():
             return Term(numeral(value), "Int", value)  # type: ignore[arg-type]
         case Rat():
@@ -199,14 +234,23 @@ def scalar(value: Encoded) -> Term:
 
 
 def widen(value: Encoded, kind: Type) -> Encoded:
-    """The value as one of the type: integers become rationals where that is asked for."""
+    """The value as one of the type: integers become rationals, and integer numerals bits, where that is asked for."""
     if isinstance(kind, Array):
         if isinstance(value, Lookup):
             if _innermost(value.kind) == _innermost(kind):
                 return value
             value = spread(value)
         return Row(tuple(widen(item, kind.item) for item in spread(value).items))
-    return to_real(scalar(value)) if isinstance(kind, Rat) else value
+    if isinstance(kind, Rat):
+        return to_real(scalar(value))
+    if isinstance(kind, Bits):
+        return _as_bits(scalar(value), kind.width)
+    return value
+
+
+def _as_bits(term: Term, width: int) -> Term:
+    """An integer numeral in a place of bits, which takes their type."""
+    return term if term.number is None else bits_numeral(term.number, width)
 
 
 def to_real(term: Term) -> Term:
@@ -259,10 +303,14 @@ def _innermost(kind: Type) -> str:
 
 
 def same_sort(terms: Iterable[Term]) -> list[Term]:
-    """Numbers of one sort: rational if one of them is."""
+    """Terms of one sort: rational if one of them is; integer numerals are bits if one of the others is."""
     found = list(terms)
-    if any(t.sort == "Real" for t in found):
-        return [to_real(t) for t in found]
+    for term in found:
+        if term.sort == "Real":
+            return [to_real(t) for t in found]
+        width = width_of(term)
+        if width is not None:
+            return [_as_bits(t, width) for t in found]
     return found
 
 
@@ -300,7 +348,57 @@ def wrap_text(bindings: Sequence[Binding], text: str) -> str:
 
 def wrap_ticks(bindings: Sequence[Binding], ticks: Ticks) -> Ticks:
     """Ticks under `let`."""
-    return Ticks(ticks.fixed, tuple(wrap_text(bindings, t) for t in ticks.terms))
+    if not bindings or not ticks.terms:
+        return ticks
+    if len(ticks.terms) == 1:
+        return Ticks(ticks.fixed, (wrap_text(bindings, ticks.terms[0]),))
+    return Ticks(ticks.fixed, (wrap_text(bindings, f"(+ {' '.join(ticks.terms)})"),))
+
+
+Turn: TypeAlias = Sequence[Binding]
+"""What is bound in one turn of a loop; it may read what was bound in the turns before."""
+
+
+def wrap_turns(turns: Sequence[Turn], value: Encoded) -> Encoded:
+    """The value under the bindings of one turn after another."""
+    match value:
+        case Term(text, sort, number):
+            return Term(chain_turns([*turns, ()], [*((),) * len(turns), (text,)], ""), sort, number)
+        case Row(items):
+            return Row(tuple(wrap_turns(turns, item) for item in items))
+        case Lookup(name, indices, kind):
+            inner = [scalar(wrap_turns(turns, Term(i, "Int"))).text for i in indices]
+            return Lookup(name, tuple(inner), kind)
+        case _:
+            assert_never(value)
+
+
+def chain_turns(turns: Sequence[Turn], parts: Sequence[Sequence[str]], word: str) -> str:
+    """The parts of every turn under its bindings and those before it, joined by a word; nothing is written twice.
+
+    Bindings that no part needs are left out; without any part the text is empty.
+    """
+    opened: list[str] = []
+    closed = 0
+    wanted = set[str]()
+    for bindings, texts in zip(reversed(turns), reversed(parts), strict=True):
+        if opened and texts:
+            opened.append(f"({word} {' '.join(texts)} ")
+            closed += 1
+        elif texts:
+            opened.append(texts[0] if len(texts) == 1 else f"({word} {' '.join(texts)})")
+        for text in texts:
+            wanted.update(_TOKEN.findall(text))
+        used = [(name, bound) for name, bound in bindings if name in wanted]
+        if used:
+            opened.append(f"(let ({' '.join(f'({name} {bound})' for name, bound in used)}) ")
+            closed += 1
+            for _, bound in used:
+                wanted.update(_TOKEN.findall(bound))
+    return limited("".join(reversed(opened)) + ")" * closed)
+
+
+_TOKEN = re.compile(r"[^\s()]+")
 
 
 def bind(name: str, value: Encoded) -> tuple[Encoded, list[Binding]]:
