@@ -138,7 +138,7 @@ class NotBetterCertificate:
 
 @dataclass(frozen=True, slots=True)
 class NotBetterHereCertificate:
-    """In one world U(new) < U(old), or U(new) <= U(old) under `strictly`; `leaf` holds tables as in `NotBetterCertificate`."""
+    """In one world U(new) < U(old), under `strictly` U(new) <= U(old); tables as in `NotBetterCertificate`."""
 
     world: World
     leaf: Leaf
@@ -170,7 +170,8 @@ Pair: TypeAlias = tuple[StateTuple, MemoryTuple]
 
 @dataclass(frozen=True, slots=True)
 class InvariantCertificate:
-    """For `always`: the pairs of state and memory that can be reached, for each value of the finite unknowns in order."""
+    """For `always`: the pairs of state and memory that can be reached, those that are done too, for each value of the
+    finite unknowns in order."""
 
     sets: tuple[tuple[UnknownTuple, tuple[Pair, ...]], ...]
 
@@ -194,9 +195,9 @@ class Move:
 class PathCertificate:
     """A path of positive weight in one world that breaks a requirement.
 
-    `moves` are steps under `main` from `start`. For `always` over states the last state breaks it, over steps the last
-    step. For `reach` the first `switch` moves are main's and lead to the source; the rest follow the named policy, reach
-    the goal at no point, and are as many as are allowed or end in a state that is done.
+    The first `switch` moves are main's, from `start`. For `always` all are, and the last state breaks it, over steps the
+    last step. For `reach` they lead to the source; the rest follow the named policy, reach the goal at no point, and are
+    as many as are allowed or end in a state that is done.
     """
 
     world: World

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from fractions import Fraction
-from itertools import product
+from itertools import islice, product
+from math import gcd, prod
+from typing import TypeAlias
 
 from dsl import syntax as s
 from dsl.check import check_code, check_declarations
 from dsl.codec import CodecError, decode_tree, digest_node, encode_tree
-from dsl.machine import ActionTuple, Outcome, Program, StateTuple, Task
-from dsl.types import values
+from dsl.interp import Evaluator
+from dsl.machine import (
+    ActionTuple,
+    Outcome,
+    Program,
+    ReplyTuple,
+    StateTuple,
+    Task,
+    UnknownTuple,
+    World,
+)
+from dsl.polynomial import Weight
+from dsl.types import Value, Variable, cardinality, inhabits, values
+from proofs.kernel.region import Region, TooMany
 from proofs.kernel.theorem import CertificateError
 from proofs.kernel.totality import Gap, find_gaps_in_code, find_gaps_in_declarations
+
+WORLDS_MAX = 100_000
+POINTS_MAX = 1_000_000
+
+StartWorld: TypeAlias = tuple[tuple[Value, ...], tuple[tuple[StateTuple, Weight], ...]]
+"""A joint value of the `any` variables, and the start states it leaves with their weights, none identically 0."""
 
 
 class NotTotal(CertificateError):
@@ -33,6 +53,12 @@ def _require_canonical(tree: s.Node) -> None:
         raise CertificateError("a tree that is not in canonical form")
 
 
+def are_values(variables: Iterable[Variable], given: object) -> bool:
+    """Whether any Python object at all is a joint value of the variables."""
+    kinds = [v.type for v in variables]
+    return type(given) is tuple and len(given) == len(kinds) and all(map(inhabits, kinds, given))
+
+
 class Chapter:
     """A task made by the kernel itself from declarations, and the programs that act in it.
 
@@ -47,10 +73,15 @@ class Chapter:
         if gaps:
             raise NotTotal(gaps)
         self.steps = 0
-        self.starts = self.task.start_states()
         self._programs: dict[str, Program] = {}
-        self._rows: dict[tuple[StateTuple, ActionTuple], tuple[Outcome, ...]] = {}
-        self._done: dict[StateTuple, bool] = {}
+        self._starts: dict[UnknownTuple, tuple[StartWorld, ...]] = {}
+        self._done: dict[tuple[StateTuple, UnknownTuple], bool] = {}
+        self._replies: dict[
+            tuple[StateTuple, ActionTuple, UnknownTuple], tuple[ReplyTuple, ...]
+        ] = {}
+        self._rows: dict[
+            tuple[StateTuple, ActionTuple, UnknownTuple, ReplyTuple], tuple[Outcome, ...]
+        ] = {}
 
     @property
     def digest(self) -> str:
@@ -69,23 +100,108 @@ class Chapter:
             self._programs[digest] = program
         return self._programs[digest]
 
-    def is_done(self, state: StateTuple) -> bool:
-        """Whether the episode has ended in this state."""
-        if state not in self._done:
-            self._done[state] = self.task.is_done(state)
-        return self._done[state]
-
-    def outcomes(self, state: StateTuple, actions: ActionTuple) -> tuple[Outcome, ...]:
-        """The draws of one step, by the reference interpreter."""
-        key = (state, actions)
-        if key not in self._rows:
-            self._rows[key] = self.task.outcomes(state, actions)
-        return self._rows[key]
-
-    def all_actions(self) -> Iterator[ActionTuple]:
-        """Every action there is."""
-        return product(*(tuple(values(v.type)) for v in self.task.actions))
-
     def size_cost(self, program: Program) -> Fraction:
         """What the size of a program costs: U = V - size_cost."""
         return self.task.utility.size_price * program.size
+
+    # --- worlds ----------------------------------------------------------------------------------
+
+    def regions(self) -> tuple[Region, ...]:
+        """All that is open for each value of the finite unknowns, in order. Raises TooMany."""
+        _count(self.task.unknowns, WORLDS_MAX)
+        return tuple(Region.whole(self.task, u) for u in self.task.unknown_values())
+
+    def start_worlds(self, unknowns: UnknownTuple = ()) -> tuple[StartWorld, ...]:
+        """The worlds that differ in their `any` start. Raises TooMany above WORLDS_MAX over all finite unknowns."""
+        if unknowns not in self._starts:
+            _count(self.task.any_states, POINTS_MAX)
+            most = WORLDS_MAX // _count(self.task.unknowns, WORLDS_MAX)
+            points = tuple(islice(self.task.any_starts(unknowns), most + 1))
+            if len(points) > most:
+                raise TooMany(f"more than {WORLDS_MAX:,} worlds")
+            self._starts[unknowns] = tuple(self._start_world(p, unknowns) for p in points)
+        return self._starts[unknowns]
+
+    def _start_world(self, anywhere: tuple[Value, ...], unknowns: UnknownTuple) -> StartWorld:
+        states = self.task.start_states(anywhere, unknowns)
+        return anywhere, tuple((x, w) for x, w in states if w != 0)
+
+    def start_of(self, world: World) -> StartWorld:
+        """The start of one world; raises CertificateError where there is no such world."""
+        task = self.task
+        if type(world) is not World or not are_values(task.unknowns, world.unknowns):
+            raise CertificateError(
+                f"{world} is no world: its unknowns are no values of their types"
+            )
+        whole = Region.whole(task, world.unknowns)
+        if not all(map(is_rational, world.rationals)) or not whole.holds(task, world.rationals):
+            raise CertificateError(f"{world} is no world: its rational unknowns are out of bounds")
+        local = dict(zip((v.name for v in task.unknowns), world.unknowns, strict=True))
+        if are_values(task.any_states, world.starts):
+            local.update(zip((v.name for v in task.any_states), world.starts, strict=True))
+            evaluator = Evaluator(task.names)
+            if all(evaluator.value(condition, local) for condition in task.start_conditions):
+                return self._start_world(world.starts, world.unknowns)
+        raise CertificateError(f"{world} is no world: it cannot start there")
+
+    def only_world(self) -> World | None:
+        """The world, where there is but one."""
+        (region, *others) = self.regions()
+        point = tuple(low for low, _ in region.box)
+        if others or Region.point(region.unknowns, point) != region:
+            return None
+        starts = self.start_worlds(region.unknowns)
+        return World(starts[0][0], region.unknowns, point) if len(starts) == 1 else None
+
+    # --- steps -----------------------------------------------------------------------------------
+
+    def is_done(self, state: StateTuple, unknowns: UnknownTuple = ()) -> bool:
+        """Whether the episode has ended in this state."""
+        key = (state, unknowns)
+        if key not in self._done:
+            self._done[key] = self.task.is_done(state, unknowns)
+        return self._done[key]
+
+    def replies(
+        self, state: StateTuple, actions: ActionTuple, unknowns: UnknownTuple = ()
+    ) -> tuple[ReplyTuple, ...]:
+        """What the finite adversaries may choose. Raises TooMany."""
+        key = (state, actions, unknowns)
+        if key not in self._replies:
+            _count(self.task.adversaries, POINTS_MAX)
+            self._replies[key] = self.task.replies(state, actions, unknowns)
+        return self._replies[key]
+
+    def outcomes(
+        self,
+        state: StateTuple,
+        actions: ActionTuple,
+        unknowns: UnknownTuple = (),
+        reply: ReplyTuple = (),
+    ) -> tuple[Outcome, ...]:
+        """The draws of one step, by the reference interpreter."""
+        key = (state, actions, unknowns, reply)
+        if key not in self._rows:
+            self._rows[key] = self.task.outcomes(state, actions, unknowns, reply)
+        return self._rows[key]
+
+    def all_actions(self) -> tuple[ActionTuple, ...]:
+        """Every action there is, in order. Raises TooMany."""
+        _count(self.task.actions, POINTS_MAX)
+        return tuple(product(*(tuple(values(v.type)) for v in self.task.actions)))
+
+
+def _count(variables: tuple[Variable, ...], most: int) -> int:
+    """How many joint values there are; raises TooMany above `most`."""
+    sizes = [cardinality(v.type) for v in variables]
+    if None in sizes or prod(n for n in sizes if n is not None) > most:
+        raise TooMany(f"more than {most:,} values of {', '.join(v.name for v in variables)}")
+    return prod(n for n in sizes if n is not None)
+
+
+def is_rational(value: object) -> bool:
+    """Whether any Python object at all is a rational in lowest terms."""
+    if type(value) is not Fraction:
+        return False
+    above, below = value.numerator, value.denominator
+    return type(above) is int and type(below) is int and below >= 1 and gcd(above, below) == 1

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from dsl import syntax as s
-from dsl.machine import Program
-from proofs.kernel import rules
+from dsl.machine import Program, World
+from dsl.polynomial import PolynomialTooLarge, Weight, substitute
+from proofs.kernel import requirements, rules
 from proofs.kernel.certificate import (
     BetterCertificate,
+    BetterWorstCertificate,
     BoundsCertificate,
+    Case,
     Certificate,
+    Cut,
+    InvariantCertificate,
+    Leaf,
     NotBetterCertificate,
+    NotBetterHereCertificate,
+    NotBetterWorstCertificate,
     OptimalityCertificate,
+    PathCertificate,
+    PointwiseCertificate,
+    RankCertificate,
+    Table,
+    Tree,
 )
-from proofs.kernel.chapter import Chapter
+from proofs.kernel.chapter import Chapter, StartWorld, is_rational
+from proofs.kernel.region import Region, bernstein
+from proofs.kernel.rules import Pairs, Place
 from proofs.kernel.theorem import (
+    Broken,
     CertificateError,
     Chain,
     Improvement,
+    Kept,
     NoImprovement,
     Optimality,
     Statement,
@@ -73,7 +91,25 @@ class IsChain:
     last: str
 
 
-Obligation: TypeAlias = IsBetter | IsNotBetter | IsBounded | IsOptimal | IsChain
+@dataclass(frozen=True, slots=True)
+class Keeps:
+    """To show: the code keeps the requirement of this name."""
+
+    chapter: Chapter
+    name: str
+    code: s.Code
+
+
+@dataclass(frozen=True, slots=True)
+class Breaks:
+    """To show: the code breaks the requirement of this name."""
+
+    chapter: Chapter
+    name: str
+    code: s.Code
+
+
+Obligation: TypeAlias = IsBetter | IsNotBetter | IsBounded | IsOptimal | IsChain | Keeps | Breaks
 
 
 def check(obligation: Obligation, certificate: Certificate | tuple[Theorem, ...]) -> Theorem:
@@ -84,106 +120,235 @@ def check(obligation: Obligation, certificate: Certificate | tuple[Theorem, ...]
     """
     if type(obligation.chapter) is not Chapter:
         raise CertificateError("the chapter is not the kernel's own")
+    try:
+        return _make_theorem(_statement(obligation, certificate))
+    except PolynomialTooLarge as error:
+        raise CertificateError(str(error)) from None
+
+
+def _statement(obligation: Obligation, certificate: Certificate | tuple[Theorem, ...]) -> Statement:
+    chapter = obligation.chapter
     match obligation, certificate:
-        case IsBetter(chapter, old, new), BetterCertificate():
-            statement: Statement = _better(
+        case IsBetter(_, old, new), BetterCertificate() | PointwiseCertificate():
+            return _better(chapter, chapter.program(old), chapter.program(new), certificate)
+        case IsBetter(_, old, new), BetterWorstCertificate():
+            return _better_worst(chapter, chapter.program(old), chapter.program(new), certificate)
+        case IsNotBetter(_, old, new), NotBetterCertificate():
+            return _not_better(chapter, chapter.program(old), chapter.program(new), certificate)
+        case IsNotBetter(_, old, new), NotBetterHereCertificate():
+            return _not_better_here(
                 chapter, chapter.program(old), chapter.program(new), certificate
             )
-        case IsNotBetter(chapter, old, new), NotBetterCertificate():
-            statement = _not_better(
+        case IsNotBetter(_, old, new), NotBetterWorstCertificate():
+            return _not_better_worst(
                 chapter, chapter.program(old), chapter.program(new), certificate
             )
-        case IsBounded(chapter, code), BoundsCertificate():
-            statement = _bounds(chapter, chapter.program(code), certificate)
-        case IsOptimal(chapter, code), OptimalityCertificate():
-            statement = _optimal(chapter, chapter.program(code), certificate)
-        case IsChain(chapter, first, last), tuple() if type(certificate) is tuple:
-            statement = _chain(chapter, first, last, certificate)
+        case IsBounded(_, code), BoundsCertificate():
+            return _bounds(chapter, chapter.program(code), certificate)
+        case IsOptimal(_, code), OptimalityCertificate():
+            return _optimal(chapter, chapter.program(code), certificate)
+        case IsChain(_, first, last), tuple() if type(certificate) is tuple:
+            return _chain(chapter, first, last, certificate)
+        case Keeps(_, name, code), InvariantCertificate() | RankCertificate():
+            program = chapter.program(code)
+            requirements.require_kept(chapter, program, name, certificate)
+            return Kept(chapter.digest, program.digest, name)
+        case Breaks(_, name, code), PathCertificate():
+            program = chapter.program(code)
+            requirements.require_broken(chapter, program, name, certificate)
+            return Broken(chapter.digest, program.digest, name, certificate.world)
         case _:
             raise CertificateError(
                 f"a {type(certificate).__name__} says nothing about {type(obligation).__name__}"
             )
-    return _make_theorem(statement)
+
+
+# --- better and its opposites --------------------------------------------------------------------
 
 
 def _better(
-    chapter: Chapter, old: Program, new: Program, certificate: BetterCertificate
+    chapter: Chapter,
+    old: Program,
+    new: Program,
+    certificate: BetterCertificate | PointwiseCertificate,
 ) -> Improvement:
-    """Rule `better`, in one world (all criteria coincide there).
+    """Rule `better`, from bounds of both values or, by the rule `pointwise`, of their difference.
 
-    V_new >= l      V_old <= u      l - size(new) > u - size(old)
-    -------------------------------------------------------------
-                       U_new > U_old at the starts
+        U_new - U_old >= e in every world    U_new > U_old in one
+        ---------------------------------------------------------
+                     new is an improvement on old
+
+    e >= 0 for `dominates`; e > 0 for `strictly`, and for `worst`, where the least of U_new then lies e above that of U_old.
     """
-    new_lower = rules.lower_bound(chapter, new, certificate.new_lower) - chapter.size_cost(new)
-    old_upper = rules.upper_bound(chapter, old, certificate.old_upper) - chapter.size_cost(old)
-    if not new_lower > old_upper:
-        raise CertificateError(f"no gain is shown: {new_lower} is not above {old_upper}")
+    gain, criterion = _rational(certificate.gain), chapter.task.utility.better
+    if gain < 0 or (gain == 0 and criterion != "dominates"):
+        raise CertificateError(f"a gain of {gain} in every world is not enough for `{criterion}`")
+    rule = rules.better if isinstance(certificate, BetterCertificate) else rules.pointwise
+    found = _every_world(chapter, certificate.cases, lambda p, t: rule(p, old, new, t, gain))
+    high, low = _at(chapter, found, certificate.world)
+    if not low > high:
+        raise CertificateError(f"no gain is shown: {low} is not above {high}")
+    valued = isinstance(certificate, BetterCertificate)
+    return Improvement(
+        declarations=chapter.digest,
+        criterion=criterion,
+        old=old.digest,
+        new=new.digest,
+        world=certificate.world,
+        old_upper=high if valued else None,
+        new_lower=low if valued else None,
+        gain=gain,
+    )
+
+
+def _better_worst(
+    chapter: Chapter, old: Program, new: Program, certificate: BetterWorstCertificate
+) -> Improvement:
+    """Rule `better` for `worst`.
+
+    U_new >= l in every world    U_old <= u < l in one
+    --------------------------------------------------
+      min U_new - min U_old >= l - u > 0 over worlds
+    """
+    _require_worst(chapter)
+    level, world = _rational(certificate.level), certificate.world
+    of_new, of_old = level + chapter.size_cost(new), level + chapter.size_cost(old)
+    _every_world(chapter, certificate.cases, lambda p, t: rules.at_least(p, new, t, of_new))
+    bound, _ = _here(chapter, world, certificate.old, lambda p, t: rules.at_most(p, old, t, of_old))
+    high = bound - chapter.size_cost(old)
+    if not high < level:
+        raise CertificateError(f"no gain is shown: {level} is not above {high}")
     return Improvement(
         declarations=chapter.digest,
         criterion=chapter.task.utility.better,
         old=old.digest,
         new=new.digest,
-        old_upper=old_upper,
-        new_lower=new_lower,
-        gain=new_lower - old_upper,
+        world=world,
+        old_upper=high,
+        new_lower=level,
+        gain=level - high,
     )
 
 
 def _not_better(
     chapter: Chapter, old: Program, new: Program, certificate: NotBetterCertificate
 ) -> NoImprovement:
-    """The opposite of `better`, in one world.
+    """The opposite of `better`, by every criterion.
 
-    V_new <= u      V_old >= l      u - size(new) <= l - size(old)
-    --------------------------------------------------------------
-                      U_new <= U_old at the starts
+    U_new <= U_old in every world
+    ------------------------------
+    new is no improvement on old
     """
-    new_upper = rules.upper_bound(chapter, new, certificate.new_upper) - chapter.size_cost(new)
-    old_lower = rules.lower_bound(chapter, old, certificate.old_lower) - chapter.size_cost(old)
-    if not new_upper <= old_lower:
-        raise CertificateError(f"a gain is not ruled out: {new_upper} is above {old_lower}")
-    return NoImprovement(
-        declarations=chapter.digest,
-        criterion=chapter.task.utility.better,
-        old=old.digest,
-        new=new.digest,
-        old_lower=old_lower,
-        new_upper=new_upper,
+    found = _every_world(chapter, certificate.cases, lambda p, t: rules.not_better(p, old, new, t))
+    only = chapter.only_world()
+    high, low = (None, None) if only is None else _at(chapter, found, only)
+    return _no_improvement(chapter, old, new, None, low, high)
+
+
+def _not_better_here(
+    chapter: Chapter, old: Program, new: Program, certificate: NotBetterHereCertificate
+) -> NoImprovement:
+    """The opposite of `better` by one world.
+
+    U_new < U_old in one world (`strictly`: U_new <= U_old)
+    -------------------------------------------------------
+                 new is no improvement on old
+    """
+    world, criterion = certificate.world, chapter.task.utility.better
+    if criterion == "worst":
+        raise CertificateError("one world says nothing about the least over worlds")
+    high, low = _here(
+        chapter, world, certificate.leaf, lambda p, t: rules.not_better(p, old, new, t)
     )
+    if not high < low and criterion != "strictly":
+        raise CertificateError(f"no loss is shown: {high} is not below {low}")
+    return _no_improvement(chapter, old, new, world, low, high)
+
+
+def _not_better_worst(
+    chapter: Chapter, old: Program, new: Program, certificate: NotBetterWorstCertificate
+) -> NoImprovement:
+    """The opposite of `better` for `worst`.
+
+    U_new <= l in one world    U_old >= l in every world
+    ----------------------------------------------------
+               min U_new <= min U_old over worlds
+    """
+    _require_worst(chapter)
+    level, world = _rational(certificate.level), certificate.world
+    of_new, of_old = level + chapter.size_cost(new), level + chapter.size_cost(old)
+    _every_world(chapter, certificate.cases, lambda p, t: rules.at_least(p, old, t, of_old))
+    bound, _ = _here(chapter, world, certificate.new, lambda p, t: rules.at_most(p, new, t, of_new))
+    high = bound - chapter.size_cost(new)
+    return _no_improvement(chapter, old, new, world, level, high)
+
+
+def _no_improvement(
+    chapter: Chapter,
+    old: Program,
+    new: Program,
+    world: World | None,
+    old_lower: Fraction | None,
+    new_upper: Fraction | None,
+) -> NoImprovement:
+    criterion = chapter.task.utility.better
+    return NoImprovement(
+        chapter.digest, criterion, old.digest, new.digest, world, old_lower, new_upper
+    )
+
+
+def _require_worst(chapter: Chapter) -> None:
+    criterion = chapter.task.utility.better
+    if criterion != "worst":
+        raise CertificateError(f"the least over worlds says nothing about `{criterion}`")
+
+
+# --- bounds, optimality, chains ------------------------------------------------------------------
 
 
 def _bounds(chapter: Chapter, program: Program, certificate: BoundsCertificate) -> ValueBounds:
-    """Rules `lower_bound` and `upper_bound`, for those tables that are given."""
-    lower, upper = certificate.lower, certificate.upper
-    return ValueBounds(
-        declarations=chapter.digest,
-        program=program.digest,
-        lower=None if lower is None else rules.lower_bound(chapter, program, lower),
-        upper=None if upper is None else rules.upper_bound(chapter, program, upper),
+    """Rules `lower_bound` and `upper_bound` in every world, for those sides that are given."""
+    sides = (
+        (certificate.lower, certificate.lower_cases, rules.at_least),
+        (certificate.upper, certificate.upper_cases, rules.at_most),
     )
+    for level, cases, rule in sides:
+        if level is not None:
+            bound = _rational(level)
+            _every_world(chapter, cases, lambda p, t, r=rule, b=bound: r(p, program, t, b))  # type: ignore[misc]
+        elif cases != ():
+            raise CertificateError("there are tables for a bound that is not claimed")
+    return ValueBounds(chapter.digest, program.digest, certificate.lower, certificate.upper)
 
 
 def _optimal(chapter: Chapter, program: Program, certificate: OptimalityCertificate) -> Optimality:
     """Rule `bound` for every program, against a lower bound of this one.
 
-    V_p <= W for every program p      V >= l
-    -------------------------------------------
-    U_p - U <= W - (l - size) at the starts
+    V_q <= W for every program q    V >= l    W - (l - size) <= e in every world
+    ----------------------------------------------------------------------------
+                      U_q - U <= e in every world, for every q
     """
-    upper = rules.upper_bound_of_every_program(chapter, certificate.upper)
-    lower = rules.lower_bound(chapter, program, certificate.lower) - chapter.size_cost(program)
-    return Optimality(
-        declarations=chapter.digest,
-        program=program.digest,
-        lower=lower,
-        upper=upper,
-        gap=upper - lower,
+    gap = _rational(certificate.gap)
+    found = _every_world(chapter, certificate.cases, lambda p, t: rules.optimal(p, program, t, gap))
+    lows, highs = list[Fraction](), list[Fraction]()
+    for place, pairs in found:
+        for high, low in pairs:
+            lows.append(min(_ends(place, low)))
+            highs.append(max(_ends(place, high)))
+    return Optimality(chapter.digest, program.digest, min(lows), max(highs), gap)
+
+
+def _ends(place: Place, weight: Weight) -> list[Fraction]:
+    """Numbers between whose least and greatest the weight lies: its Bernstein coefficients."""
+    task = place.chapter.task
+    return cast(
+        list[Fraction],
+        bernstein(substitute(weight, place.region.fixed(task)), place.region.named(task)),
     )
 
 
 def _chain(chapter: Chapter, first: str, last: str, links: tuple[Theorem, ...]) -> Chain:
-    """Rule `chain`: improvements inside one chapter and one criterion.
+    """Rule `chain`: improvements inside one chapter and one criterion; each gain is the least over worlds.
 
     U_1 - U_0 >= g_1    U_2 - U_1 >= g_2    …
     -----------------------------------------
@@ -205,3 +370,84 @@ def _chain(chapter: Chapter, first: str, last: str, links: tuple[Theorem, ...]) 
     if at != last:
         raise CertificateError(f"the chain ends at {at}, not at {last}")
     return Chain(chapter.digest, chapter.task.utility.better, first, last, len(links), gain)
+
+
+# --- worlds --------------------------------------------------------------------------------------
+
+Rule: TypeAlias = Callable[[Place, tuple[Table, ...]], Pairs]
+Found: TypeAlias = list[tuple[Place, Pairs]]
+
+
+def _every_world(chapter: Chapter, cases: tuple[Case, ...], rule: Rule) -> Found:
+    """Rule `split`: what is shown on the regions of all leaves, which together hold every world.
+
+    A holds where p <= q    A holds where p >= q
+    --------------------------------------------    q strictly inside the box; one case for each value of the
+                    A holds                         finite unknowns, in order
+    """
+    regions = chapter.regions()
+    if type(cases) is not tuple or [c.unknowns for c in cases] != [r.unknowns for r in regions]:
+        raise CertificateError("there is not one case for each value of the unknowns, in order")
+    found: Found = []
+    for case, region in zip(cases, regions, strict=True):
+        starts = chapter.start_worlds(region.unknowns)
+        for leaf, part in _leaves(chapter, case.tree, region):
+            found.append(_at_leaf(chapter, part, starts, leaf, rule))
+    return found
+
+
+def _leaves(chapter: Chapter, tree: Tree, region: Region) -> Iterator[tuple[Leaf, Region]]:
+    pending = [(tree, region)]
+    while pending:
+        here, part = pending.pop()
+        if isinstance(here, Cut):
+            below, above = part.cut(chapter.task, here.unknown, _rational(here.at))
+            pending += [(here.above, above), (here.below, below)]
+        else:
+            yield here, part
+
+
+def _at_leaf(
+    chapter: Chapter, region: Region, starts: tuple[StartWorld, ...], leaf: Leaf, rule: Rule
+) -> tuple[Place, Pairs]:
+    """What is shown at a leaf, whose multipliers must be as many as the rule asks for."""
+    if type(leaf) is not Leaf or type(leaf.multipliers) is not tuple:
+        raise CertificateError("a case ends in leaves")
+    unread = iter(leaf.multipliers)
+
+    def read(difference: Weight, constraints: tuple[Weight, ...]) -> tuple[Fraction, ...]:
+        given = next(unread, None)
+        if type(given) is not tuple or not all(map(is_rational, given)):
+            raise CertificateError(f"there are no multipliers that show {difference} >= 0")
+        return given
+
+    place = Place(chapter, region, starts, read)
+    pairs = rule(place, leaf.tables)
+    if next(unread, None) is not None:
+        raise CertificateError("there are more multipliers than premises that need them")
+    return place, pairs
+
+
+def _here(chapter: Chapter, world: World, leaf: Leaf, rule: Rule) -> tuple[Fraction, Fraction]:
+    """What is shown in one world: the bound from above and the one from below."""
+    start = chapter.start_of(world)
+    region = Region.point(world.unknowns, world.rationals)
+    return _at(chapter, [_at_leaf(chapter, region, (start,), leaf, rule)], world)
+
+
+def _at(chapter: Chapter, found: Found, world: World) -> tuple[Fraction, Fraction]:
+    """The two bounds in one world, by a leaf whose region holds it; raises CertificateError for what is no world."""
+    start, task = chapter.start_of(world), chapter.task
+    point = dict(zip((v.name for v in task.rationals), world.rationals, strict=True))
+    for place, pairs in found:
+        region = place.region
+        if region.unknowns == world.unknowns and region.holds(task, world.rationals):
+            high, low = pairs[place.starts.index(start)]
+            return cast(Fraction, substitute(high, point)), cast(Fraction, substitute(low, point))
+    raise CertificateError(f"no leaf holds {world}")
+
+
+def _rational(value: object) -> Fraction:
+    if not isinstance(value, Fraction) or not is_rational(value):
+        raise CertificateError(f"{value} is no rational in lowest terms")
+    return value

@@ -1,151 +1,404 @@
 """The rules of inference about values: one function a rule, its figure above it.
 
-Notation: x a state, p a program with actions p(x) and ticks t(x), c the tick price, g the discount (1 under a horizon);
-P, r and x' the weight, reward and successor of each draw of the step; V the value without size at a state, 0 where done.
-    (T_p v)(x) = sum over draws of P (r - c t(x) + g v(x'))        v(x') = 0 where done(x')
+Notation: x a state with a memory, p a program with actions p(x), next memory and ticks t(x), c the tick price, g the
+discount (1 under a horizon), y a choice of the adversary, rates included; P, r and x' the weight, reward and successor of
+each draw of the step; V the value without size, 0 where done; U = V - size.
+    (T_p^y v)(x) = sum over draws of P (r - c t(x) + g v(x'))        v(x') = 0 where done(x')        T_p v = min over y
+
+Every rule speaks of one `Place`. An inequality holds there if it holds for all rational unknowns of the region, which
+`region.require_at_least_zero` shows of the polynomial that it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
-from math import gcd
 from typing import TypeAlias
 
-from dsl.machine import ActionTuple, Program, StateTuple
-from dsl.types import inhabits
-from proofs.kernel.certificate import Table
-from proofs.kernel.chapter import Chapter
+from dsl.machine import ActionTuple, MemoryTuple, Program, ReplyTuple, StateTuple, UnknownTuple
+from dsl.polynomial import Polynomial, Weight, polynomial, show_weight, substitute
+from dsl.types import Variable
+from proofs.kernel.certificate import Entry, Pair, Reply, Table
+from proofs.kernel.chapter import Chapter, StartWorld, are_values, is_rational
+from proofs.kernel.region import Multipliers, Region, rate_box, require_at_least_zero
 from proofs.kernel.theorem import CertificateError
 
-Layer: TypeAlias = Mapping[StateTuple, Fraction]
-Holds: TypeAlias = Callable[[Fraction, Fraction], bool]
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where tables speak: a region of unknowns, and those of its worlds that differ in their `any` start.
+
+    `multipliers` gives Farkas multipliers as premises ask for them.
+    """
+
+    chapter: Chapter
+    region: Region
+    starts: tuple[StartWorld, ...]
+    multipliers: Multipliers
 
 
-def lower_bound(chapter: Chapter, program: Program, table: Table) -> Fraction:
-    """A bound of V from below, averaged over the starts.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One thing that may be done: actions, the memory kept, and what is earned at once, whatever is drawn."""
 
-        K holds the starts      K is closed under p      L(x) <= (T_p L)(x) for all x in K
-        ----------------------------------------------------------------------------------
-                                   V_p(x) >= L(x) for all x in K
+    actions: ActionTuple
+    memory: MemoryTuple
+    earned: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """What a bound is about: its memory, and the choices it must answer for. `rewarded`: draws pay their rewards."""
+
+    memories: tuple[Variable, ...]
+    start: MemoryTuple
+    choices: Callable[[StateTuple, MemoryTuple], tuple[Choice, ...]]
+    rewarded: bool = True
+
+
+Averages: TypeAlias = tuple[Weight, ...]
+"""A bound at each of the starts of a place, in order, averaged where the start is random."""
+Listed: TypeAlias = Mapping[Pair, tuple[Weight, tuple[Reply, ...]]]
+Pairs: TypeAlias = tuple[tuple[Weight, Weight], ...]
+"""At each of the starts of a place: what is bounded from above, and what is bounded from below."""
+
+
+# --- bounds --------------------------------------------------------------------------------------
+
+
+def lower_bound(place: Place, program: Program, table: Table) -> Averages:
+    """A bound of V from below at the starts.
+
+        K holds the starts    K is closed under p, for every y    L(x) <= (T_p^y L)(x) for all x in K and all y
+        -----------------------------------------------------------------------------------------------------
+                                       V_p(x) >= L(x) for all x in K
 
     0 <= g < 1, or in layers k = 0..H with g = 1: K_H holds the starts, successors of K_{k+1} lie in K_k or are done,
-    L_0 = 0, L_{k+1} <= T_p L_k. Source: Puterman, Markov Decision Processes, Theorem 6.2.2 (b), for one policy; in layers
-    by induction on k. Side conditions: the certificate lists only states that are not done; rewards and ticks are exact.
+    L_0 = 0, L_{k+1} <= T_p^y L_k. Closed: every successor is listed or done whose weight is not identically 0. Source:
+    Puterman, Markov Decision Processes, Theorem 6.2.2 (b), for one policy against a minimising adversary; in layers by
+    induction on k. Side conditions: only states are listed that are not done; y is every finite reply that the conditions
+    allow with every rate in its range; L is affine in the rational unknowns and reads no rate.
     """
-    return _check(chapter, table, lambda x: ((program.act(x).actions, program.act(x).ticks),), lambda a, b: a <= b)
+    return _bound(place, table, _player(place, program), upper=False)
 
 
-def upper_bound(chapter: Chapter, program: Program, table: Table) -> Fraction:
-    """A bound of V from above, averaged over the starts.
+def upper_bound(place: Place, program: Program, table: Table) -> Averages:
+    """A bound of V from above at the starts.
 
-        K holds the starts      K is closed under p      L(x) >= (T_p L)(x) for all x in K
-        ----------------------------------------------------------------------------------
-                                   V_p(x) <= L(x) for all x in K
+        K holds the starts    K is closed under p and y(x)    L(x) >= (T_p^{y(x)} L)(x) for all x in K
+        ---------------------------------------------------------------------------------------------
+                                       V_p(x) <= L(x) for all x in K
 
-    Source and side conditions as for `lower_bound` (Puterman, Theorem 6.2.2 (a)).
+    y(x) is one choice for each x (and layer), the same for the whole region, that the conditions and ranges allow: the
+    least over y is at most what it gives. Source and side conditions as for `lower_bound` (Theorem 6.2.2 (a)).
     """
-    return _check(chapter, table, lambda x: ((program.act(x).actions, program.act(x).ticks),), lambda a, b: a >= b)
+    return _bound(place, table, _player(place, program), upper=True)
 
 
-def upper_bound_of_every_program(chapter: Chapter, table: Table) -> Fraction:
-    """A bound from above of V of every program whatever, averaged over the starts.
+def upper_bound_of_every_program(place: Place, table: Table) -> Averages:
+    """A bound from above of V of every program whatever, at the starts.
 
-        K holds the starts    K is closed under every action    W(x) >= (T_a W)(x) for all x in K and actions a
-        -----------------------------------------------------------------------------------------------------
-                               V_p(x) <= W(x) for all x in K and every program p
+        K holds the starts    K is closed under every a with y(x,a)    W(x) >= (T_a^{y(x,a)} W)(x) for all x in K, all a
+        -------------------------------------------------------------------------------------------------------------
+                                V_p(x) <= W(x) for all x in K and every program p
 
-    (T_a W)(x) is the step with action a and no ticks: prices are at least 0, so ticks only lower a value; sensors and
-    memory only restrict the choice. Source: Puterman, Theorem 6.2.2 (a); action types are finite.
+    T_a is the step with action a and no ticks: prices are at least 0, so ticks only lower a value; sensors and memory only
+    restrict the choice, so x is a state alone. Source: Puterman, Theorem 6.2.2 (a); action types are finite.
     """
-    actions = tuple((a, 0) for a in chapter.all_actions())
-    return _check(chapter, table, lambda x: actions, lambda a, b: a >= b)
+    choices = tuple(Choice(a, (), Fraction(0)) for a in place.chapter.all_actions())
+    return _bound(place, table, Player((), (), lambda *_: choices), upper=True)
 
 
-def _check(
-    chapter: Chapter,
-    table: Table,
-    choices: Callable[[StateTuple], tuple[tuple[ActionTuple, int], ...]],
-    holds: Holds,
-) -> Fraction:
-    """Check every premise of a bound; `choices` gives the actions, with their ticks, that a state must answer for."""
-    utility = chapter.task.utility
-    layers = [_listed(chapter, layer) for layer in table.layers]
+def saving(place: Place, old: Program, new: Program, table: Table) -> Averages:
+    """Rule `pointwise`: a bound from below of V_new - V_old at the starts.
+
+        new(x) = old(x) and t_new(x) <= t_old(x) for all x in K    L bounds the value of c (t_old - t_new) from below on K
+        ----------------------------------------------------------------------------------------------------------------
+                                       V_new - V_old >= L at the starts
+
+    new(x) holds actions and next memory; both programs have the same memory with the same start, and K is as for
+    `lower_bound`. So both walk through the same pairs, whatever the adversary does; with its best choices against the new
+    program V_new = E(r - c t_old) + E(c (t_old - t_new)) >= V_old + L.
+    """
+    if old.memories != new.memories or old.memory_start != new.memory_start:
+        raise CertificateError("the programs differ in their memory or its start")
+    price = place.chapter.task.utility.tick_price
+
+    def choices(state: StateTuple, memory: MemoryTuple) -> tuple[Choice, ...]:
+        before, after = old.act(state, memory), new.act(state, memory)
+        if (before.actions, before.memory) != (after.actions, after.memory):
+            raise CertificateError(f"the programs differ at {_shown((state, memory))}")
+        if after.ticks > before.ticks:
+            raise CertificateError(f"the new program takes more ticks at {_shown((state, memory))}")
+        return (Choice(after.actions, after.memory, price * (before.ticks - after.ticks)),)
+
+    player = Player(new.memories, new.memory_start, choices, rewarded=False)
+    return _bound(place, table, player, upper=False)
+
+
+def _player(place: Place, program: Program) -> Player:
+    price = place.chapter.task.utility.tick_price
+
+    def choices(state: StateTuple, memory: MemoryTuple) -> tuple[Choice, ...]:
+        decision = program.act(state, memory)
+        return (Choice(decision.actions, decision.memory, -price * decision.ticks),)
+
+    return Player(program.memories, program.memory_start, choices)
+
+
+# --- claims about one place ----------------------------------------------------------------------
+
+
+def better(
+    place: Place, old: Program, new: Program, tables: tuple[Table, ...], gain: Fraction
+) -> Pairs:
+    """V_new >= l and V_old <= u with (l - size(new)) - (u - size(old)) >= gain: U_new - U_old >= gain at every start."""
+    lower, upper = _exactly(2, tables)
+    low = _less_size(place, new, lower_bound(place, new, lower))
+    high = _less_size(place, old, upper_bound(place, old, upper))
+    return _apart(place, high, low, gain, "no gain is shown: {1} is not above {0}")
+
+
+def pointwise(
+    place: Place, old: Program, new: Program, tables: tuple[Table, ...], gain: Fraction
+) -> Pairs:
+    """V_new - V_old >= l with l - (size(new) - size(old)) >= gain: U_new - U_old >= gain at every start."""
+    (lower,) = _exactly(1, tables)
+    low = saving(place, old, new, lower)
+    grown = place.chapter.size_cost(new) - place.chapter.size_cost(old)
+    message = "no gain is shown: the saving {1} is not above {0}, the price of the size"
+    return _apart(place, (grown,) * len(low), low, gain, message)
+
+
+def not_better(place: Place, old: Program, new: Program, tables: tuple[Table, ...]) -> Pairs:
+    """V_new <= u and V_old >= l with u - size(new) <= l - size(old): U_new <= U_old at every start."""
+    upper, lower = _exactly(2, tables)
+    high = _less_size(place, new, upper_bound(place, new, upper))
+    low = _less_size(place, old, lower_bound(place, old, lower))
+    return _apart(place, high, low, Fraction(0), "a gain is not ruled out: {0} is above {1}")
+
+
+def optimal(place: Place, program: Program, tables: tuple[Table, ...], gap: Fraction) -> Pairs:
+    """V_q <= W for every program q and V >= l with W - (l - size) <= gap: U_q - U <= gap at every start."""
+    lower, upper = _exactly(2, tables)
+    low = _less_size(place, program, lower_bound(place, program, lower))
+    high = upper_bound_of_every_program(place, upper)
+    return _apart(place, high, low, -gap, "{0} is further than the gap from {1}")
+
+
+def at_least(place: Place, program: Program, tables: tuple[Table, ...], level: Fraction) -> Pairs:
+    """V >= l >= level at every start."""
+    low = lower_bound(place, program, *_exactly(1, tables))
+    return _apart(place, (level,) * len(low), low, Fraction(0), "the level {0} is above {1}")
+
+
+def at_most(place: Place, program: Program, tables: tuple[Table, ...], level: Fraction) -> Pairs:
+    """V <= u <= level at every start."""
+    high = upper_bound(place, program, *_exactly(1, tables))
+    return _apart(place, high, (level,) * len(high), Fraction(0), "{0} is above the level {1}")
+
+
+def _apart(place: Place, below: Averages, above: Averages, gap: Fraction, message: str) -> Pairs:
+    pairs = tuple(zip(below, above, strict=True))
+    for low, high in pairs:
+        difference = high - low - gap
+        if isinstance(difference, Polynomial) or difference < 0:
+            _require(place, difference, message.format(show_weight(low), show_weight(high)))
+    return pairs
+
+
+def _less_size(place: Place, program: Program, values: Averages) -> Averages:
+    cost = place.chapter.size_cost(program)
+    return tuple(v - cost for v in values)
+
+
+def _exactly(count: int, tables: tuple[Table, ...]) -> tuple[Table, ...]:
+    if type(tables) is not tuple or len(tables) != count:
+        raise CertificateError(f"a leaf holds {count} tables here")
+    return tables
+
+
+def _require(place: Place, difference: Weight, what: str) -> None:
+    """Raise CertificateError unless the difference is at least 0 everywhere in the place."""
+    if place.chapter.task.assumptions or isinstance(difference, Polynomial):
+        task, region = place.chapter.task, place.region
+        require_at_least_zero(task, region, difference, place.multipliers, what)
+    elif difference < 0:
+        raise CertificateError(what)
+
+
+# --- premises of a bound -------------------------------------------------------------------------
+
+
+def _bound(place: Place, table: Table, player: Player, *, upper: bool) -> Averages:
+    """Check every premise of a bound, and average it at the starts."""
+    chapter, utility = place.chapter, place.chapter.task.utility
+    layers = [_listed(place, layer, player, upper) for layer in _layers(table)]
     if utility.horizon is None:
         if not 0 <= utility.discount < 1:
             raise CertificateError("the discount must be at least 0 and below 1")
         if len(layers) != 1:
             raise CertificateError(f"under a discount there is one layer, found {len(layers)}")
-        below = layers
+        below: list[Listed | None] = [*layers]
     else:
         if len(layers) != utility.horizon:
             raise CertificateError(
                 f"the horizon asks for {utility.horizon} layers, found {len(layers)}"
             )
-        below = [{}, *layers[:-1]]
-    chosen: dict[StateTuple, tuple[tuple[ActionTuple, int], ...]] = {}
+        below = [None, *layers[:-1]]
+    known = place.region.fixed(chapter.task)
+    chosen: dict[Pair, tuple[Choice, ...]] = {}
     for k, (layer, reached) in enumerate(zip(layers, below, strict=True)):
-        last = utility.horizon is not None and k == 0
-        for state, value in layer.items():
-            if state not in chosen:
-                chosen[state] = choices(state)
-            for actions, ticks in chosen[state]:
-                chapter.steps += 1
-                after = _step_value(chapter, state, actions, ticks, None if last else reached)
-                if not holds(value, after):
-                    raise CertificateError(
-                        f"the inequality fails at state {state}, layer {k}: {value} against {after}"
-                    )
-    return _at_starts(chapter, layers[-1])
+        for pair, (value, named) in layer.items():
+            if pair not in chosen:
+                chosen[pair] = player.choices(*pair)
+            replies = named or (None,) * len(chosen[pair])
+            if len(replies) != len(chosen[pair]):
+                raise CertificateError(f"one reply is named for each choice at {_shown(pair)}")
+            for choice, named_reply in zip(chosen[pair], replies, strict=True):
+                for reply, also in _replies(place, pair[0], choice, named_reply):
+                    chapter.steps += 1
+                    draws = _draws(place, pair[0], choice, reply, {**known, **also})
+                    after = _after(place, pair, choice, draws, reached, player.rewarded)
+                    difference = value - after if upper else after - value
+                    if isinstance(difference, Polynomial) or difference < 0:
+                        what = f"the inequality fails at {_shown(pair)}, layer {k}: "
+                        what += f"{show_weight(value)} against {show_weight(after)}"
+                        _require(place, difference, what)
+    return _at_starts(place, layers[-1], player)
 
 
-def _listed(
-    chapter: Chapter, layer: tuple[tuple[StateTuple, Fraction], ...]
-) -> dict[StateTuple, Fraction]:
-    values: dict[StateTuple, Fraction] = {}
-    kinds = [v.type for v in chapter.task.states]
-    for state, value in layer:
-        if state in values:
-            raise CertificateError(f"state {state} is listed twice")
-        if len(state) != len(kinds) or not all(map(inhabits, kinds, state)):
-            raise CertificateError(f"{state} is no state of this world")
-        if type(value) is not Fraction or not _in_lowest_terms(value):
-            raise CertificateError(f"the value at state {state} is no rational")
-        if chapter.is_done(state):
-            raise CertificateError(f"state {state} is listed, but the episode has ended there")
-        values[state] = value
-    return values
+def _layers(table: Table) -> tuple[tuple[Entry, ...], ...]:
+    if type(table) is not Table or type(table.layers) is not tuple:
+        raise CertificateError("a bound needs a table of layers")
+    return table.layers
 
 
-def _in_lowest_terms(value: Fraction) -> bool:
-    above, below = value.numerator, value.denominator
-    return type(above) is int and type(below) is int and below >= 1 and gcd(above, below) == 1
-
-
-def _step_value(
-    chapter: Chapter, state: StateTuple, actions: ActionTuple, ticks: int, reached: Layer | None
-) -> Fraction:
-    """(T v)(x) for one choice of actions; `reached` gives v, or None for v = 0 with no step to go."""
-    utility = chapter.task.utility
-    total = -utility.tick_price * ticks
-    for outcome in chapter.outcomes(state, actions):
-        total += outcome.weight * outcome.reward
-        if reached is None or chapter.is_done(outcome.successor):
-            continue
-        if outcome.successor not in reached:
+def _listed(place: Place, layer: tuple[Entry, ...], player: Player, upper: bool) -> Listed:
+    """The values of a layer by state and memory, the unknowns of which the region holds one value put in."""
+    task, unknowns = place.chapter.task, place.region.unknowns
+    known, answered = place.region.fixed(task), upper and bool(task.adversaries or task.rates)
+    found: dict[Pair, tuple[Weight, tuple[Reply, ...]]] = {}
+    for entry in layer:
+        if type(entry) is not Entry or not are_values(task.states, entry.state):
+            raise CertificateError(f"{entry} lists no state of this world")
+        if not are_values(player.memories, entry.memory):
+            raise CertificateError(f"{entry} lists no memory of this program")
+        pair = entry.state, entry.memory
+        if pair in found:
+            raise CertificateError(f"{_shown(pair)} is listed twice")
+        if place.chapter.is_done(entry.state, unknowns):
+            raise CertificateError(f"{_shown(pair)} is listed, but the episode has ended there")
+        if type(entry.replies) is not tuple or bool(entry.replies) != answered:
             raise CertificateError(
-                f"state {outcome.successor} is reached from {state}, but not listed"
+                f"replies are named at {_shown(pair)} where there are none, or not"
             )
-        total += utility.discount * outcome.weight * reached[outcome.successor]
-    return total
+        found[pair] = _affine(place, entry.value, known, pair), entry.replies
+    return found
 
 
-def _at_starts(chapter: Chapter, values: Layer) -> Fraction:
-    total = Fraction(0)
-    for state, weight in chapter.starts:
-        if chapter.is_done(state):
+def _affine(place: Place, value: object, known: Mapping[str, Fraction], pair: Pair) -> Weight:
+    """A value that is affine in the rational unknowns; raises CertificateError for anything else."""
+    if isinstance(value, Fraction) and is_rational(value):
+        return value
+    monomials = {m: m for m in ((), *(((v.name, 1),) for v in place.chapter.task.rationals))}
+    try:
+        terms = value.terms if type(value) is Polynomial else ()
+        made = polynomial({monomials[m]: c for m, c in terms if is_rational(c)})
+        if isinstance(made, Polynomial) and made.terms == terms:
+            return substitute(made, known)
+    except (LookupError, TypeError, ValueError):
+        pass
+    raise CertificateError(
+        f"the value at {_shown(pair)} is no rational, nor affine in the unknowns"
+    )
+
+
+def _replies(
+    place: Place, state: StateTuple, choice: Choice, named: Reply | None
+) -> Iterator[tuple[ReplyTuple, Mapping[str, Fraction]]]:
+    """What the adversary may do that a premise must answer for, with the rates that are fixed by it.
+
+    The reply that is named; else every finite reply, its rates open.
+    """
+    chapter, unknowns = place.chapter, place.region.unknowns
+    if named is not None:
+        yield named.finite, require_reply(chapter, state, choice.actions, unknowns, named)
+        return
+    for reply in chapter.replies(state, choice.actions, unknowns):
+        yield reply, {}
+
+
+def require_reply(
+    chapter: Chapter, state: StateTuple, actions: ActionTuple, unknowns: UnknownTuple, reply: Reply
+) -> dict[str, Fraction]:
+    """The rates of a reply by name; raises CertificateError where conditions or ranges do not allow it."""
+    box = rate_box(chapter.task)
+    if type(reply) is Reply and type(reply.rates) is tuple and len(reply.rates) == len(box):
+        rates = dict(zip(box, reply.rates, strict=True))
+        if (
+            all(is_rational(r) and box[name][0] <= r <= box[name][1] for name, r in rates.items())
+            and are_values(chapter.task.adversaries, reply.finite)
+            and reply.finite in chapter.replies(state, actions, unknowns)
+        ):
+            return rates
+    raise CertificateError(f"{reply} is no reply that is allowed at state {state} to {actions}")
+
+
+def _draws(
+    place: Place,
+    state: StateTuple,
+    choice: Choice,
+    reply: ReplyTuple,
+    known: Mapping[str, Fraction],
+) -> Iterator[tuple[Weight, Weight, StateTuple]]:
+    for o in place.chapter.outcomes(state, choice.actions, place.region.unknowns, reply):
+        weight = substitute(o.weight, known) if known else o.weight
+        if weight != 0:
+            yield weight, substitute(o.reward, known) if known else o.reward, o.successor
+
+
+def _after(
+    place: Place,
+    pair: Pair,
+    choice: Choice,
+    draws: Iterator[tuple[Weight, Weight, StateTuple]],
+    reached: Listed | None,
+    rewarded: bool,
+) -> Weight:
+    """(T^y v)(x) for one choice and one reply; `reached` gives v, or None for v = 0 with no step to go."""
+    discount = place.chapter.task.utility.discount
+    total: Weight = choice.earned
+    for weight, reward, successor in draws:
+        if rewarded:
+            total += weight * reward
+        if reached is None or place.chapter.is_done(successor, place.region.unknowns):
             continue
-        if state not in values:
-            raise CertificateError(f"the start {state} is not listed")
-        total += weight * values[state]
+        following = successor, choice.memory
+        if following not in reached:
+            raise CertificateError(
+                f"{_shown(following)} is reached from {_shown(pair)}, but not listed"
+            )
+        total += discount * weight * reached[following][0]
     return total
+
+
+def _at_starts(place: Place, values: Listed, player: Player) -> Averages:
+    known, found = place.region.fixed(place.chapter.task), []
+    for _, states in place.starts:
+        total: Weight = Fraction(0)
+        for state, weight in states:
+            weight = substitute(weight, known)
+            if weight == 0 or place.chapter.is_done(state, place.region.unknowns):
+                continue
+            if (state, player.start) not in values:
+                raise CertificateError(f"the start {_shown((state, player.start))} is not listed")
+            total += weight * values[state, player.start][0]
+        found.append(total)
+    return tuple(found)
+
+
+def _shown(pair: Pair) -> str:
+    state, memory = pair
+    return f"state {state} with memory {memory}" if memory else f"state {state}"
