@@ -1,34 +1,100 @@
-"""Check an environment: its variables, the order in which a step evaluates them, its starts."""
+"""Check an environment: its variables, what each place may read, the order in which a step evaluates its parts."""
 
 from __future__ import annotations
 
-from fractions import Fraction
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, TypeVar
 
 from dsl import syntax as s
+from dsl.check_assumptions import check_assumptions
+from dsl.check_requirements import check_requirements
+from dsl.check_unknowns import (
+    NEXT,
+    VARIES,
+    Discipline,
+    Reads,
+    count_terms,
+    reporter,
+)
 from dsl.codec import digest_node
-from dsl.infer import UNKNOWN, Faults
-from dsl.interp import EvaluationFault
+from dsl.elaborate import elaborate
+from dsl.infer import UNKNOWN
 from dsl.machine import Task, UtilityValues
+from dsl.polynomial import TERMS_MAX
 from dsl.scope import ScopeBuilder, names_read, order, show_work
-from dsl.types import Bool, Rat, Type, Variable, cardinality
+from dsl.types import Array, Bool, Int, Rat, Type, Variable, cardinality, show_type
 from dsl.work import WORK_MAX
 
 STATE_BITS_MAX = 4_096
 VARIABLES_MAX = 200
-STARTS_MAX = 100_000
 DRAWS_MAX = 100_000
 
 _N = TypeVar("_N", bound=s.Node)
+PlanItem: TypeAlias = s.Define | s.Chance | s.Next
+
+_START = "a start reads constants and the state variables above it"
+_ANYWHERE = "where any start may be is said with `any` variables, finite unknowns and constants"
+_DONE = "done reads the state alone"
+_REPLY = "what an adversary may choose depends on state, actions, adversaries and finite unknowns"
+_ASSUME = "an assumption reads rational unknowns and constants"
+_RATIONAL = "a rational unknown stands in weights and rewards alone"
+_RATE = "a rate stands in the weights and rewards of its step alone"
 
 
-def hide_all(builder: ScopeBuilder, environment: s.Environment, why: str) -> None:
-    """Say of every name of an environment why it may not be read."""
+def hide_all(
+    builder: ScopeBuilder,
+    environment: s.Environment,
+    why: str,
+    *,
+    reasons: Mapping[str, str] | None = None,
+) -> None:
+    """Say of every name of an environment why it may not be read; `reasons` says it of single names."""
+    said = reasons or {}
     for item in environment.items:
         if isinstance(item, s.Next):
             builder.scope.hidden[item.name + "'"] = why
-        elif not isinstance(item, s.Observe | s.Reward | s.Done):
-            builder.scope.hidden[item.name] = why
+        elif not isinstance(item, s.Observe | s.Assume | s.Reward | s.Done):
+            builder.scope.hidden[item.name] = said.get(item.name, why)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A tree of the environment with the scope it is read in, and the type it is to have."""
+
+    tree: Any
+    place: ScopeBuilder
+    wanted: Type | None
+    local: Mapping[str, Type]
+
+    def elaborated(self) -> Any:
+        """The tree with its operations on bits made explicit."""
+        return elaborate(self.place, self.tree, self.wanted, self.local)
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """The variables of an environment by kind, each kind in file order."""
+
+    states: tuple[Variable, ...]
+    unknowns: tuple[Variable, ...]
+    rationals: tuple[Variable, ...]
+    actions: tuple[Variable, ...]
+    adversaries: tuple[Variable, ...]
+    rates: tuple[Variable, ...]
+    chances: tuple[Variable, ...]
+
+    @property
+    def open(self) -> dict[str, str]:
+        """What the names are that stand for open numbers."""
+        found = {v.name: "a rational unknown" for v in self.rationals}
+        found.update((v.name, "a rate") for v in self.rates)
+        return found
+
+    @property
+    def next_values(self) -> tuple[Variable, ...]:
+        """The next values of the states, by their primed names."""
+        return tuple(Variable(v.name + "'", v.type) for v in self.states)
 
 
 class EnvironmentChecker:
@@ -38,12 +104,13 @@ class EnvironmentChecker:
         self.top, self.environment = top, environment
         self.faults = top.faults
         self.inner = ScopeBuilder.extending(top)
-        self.draws: list[s.Chance] = []
         hide_all(self.inner, environment, "definitions read constants and their own parameters")
         self.inner.declare_items(
             [i for i in environment.items if isinstance(i, (s.Const, s.Table, s.Def))]
         )
         self.inner.scope.hidden.clear()
+        self.draws: list[s.Chance] = []
+        self.variables = self._declare()
 
     def of(self, kind: type[_N]) -> list[_N]:
         """The items of one kind, in file order."""
@@ -63,118 +130,224 @@ class EnvironmentChecker:
         message = f"the environment has no {word}"
         self.faults.add("G004", message, self.environment, name=0, help=f"add `{example}`")
 
+    def place(
+        self, readable: Iterable[Variable], why: str, *, reasons: Mapping[str, str] | None = None
+    ) -> ScopeBuilder:
+        """The scope of a place that reads some variables; `why` says why it reads no others."""
+        found = ScopeBuilder.extending(self.inner)
+        named = self.variables
+        said = dict.fromkeys((v.name for v in named.rationals), _RATIONAL)
+        said.update(dict.fromkeys((v.name for v in named.rates), _RATE))
+        hide_all(found, self.environment, why, reasons={**said, **(reasons or {})})
+        for item in self.environment.items:
+            if isinstance(item, s.Const | s.Table | s.Def):
+                found.scope.hidden.pop(item.name, None)
+        for v in named.states:
+            found.scope.hidden.setdefault(v.name + "'", why)
+        for v in readable:
+            found.scope.types[v.name] = v.type
+            found.scope.hidden.pop(v.name, None)
+        return found
+
     def task(self, declarations: s.Declarations, utility: UtilityValues | None) -> Task | None:
         """The task, or None with faults reported."""
-        inner = self.inner
-        constants = inner.names()
-        states = self._variables(self.of(s.State), "a state variable")
-        starts = self._starts(states)
-        done = self.one(s.Done, "done", needed=False)
-        scope = inner.scope
-        self._add(states)
-        if done is not None:
-            later = [
-                i for i in self.environment.items if isinstance(i, s.Action | s.Chance | s.Define)
-            ]
-            for item in later:
-                scope.hidden[item.name] = "done reads the state alone"
-            for name in [v.name for v in states]:
-                scope.hidden[name + "'"] = "done reads the state alone"
-            inner.expect(done.value, Bool(), {}, "done")
-            scope.hidden.clear()
-        actions = self._variables(self.of(s.Action), "an action")
-        self._add(actions)
-        chances = self._chances()
-        self._add(chances)
-        for v in states:
-            scope.types[v.name + "'"] = v.type
-        plan = self._plan(states)
+        named = self.variables
+        starts, conditions = self._starts()
+        done = self._done()
+        replies = self._replies()
+        step = self._step_place()
+        plan = self._plan(step)
         reward = self.one(s.Reward, "reward", needed=True)
         if reward is not None:
-            inner.expect(reward.value, Rat(), {}, "reward")
-        observed = self._observed(states)
+            step.expect(reward.value, Rat(), {}, "reward")
+        observed = self._observed()
+        assuming = self.place(named.rationals, _ASSUME)
+        assumptions = check_assumptions(
+            assuming, self.of(s.Assume), named.rationals, self.discipline()
+        )
+        requirements = check_requirements(declarations.requirements, self.place, named)
         if not self.of(s.State):
             self.missing("state", "state x: T = …")
         if not self.of(s.Action):
             self.missing("action", "action a: T")
-        self._limits(states)
+        self._limits()
         if self.faults.found or reward is None or utility is None:
             return None
-        self._work(starts, plan, reward, done)
+        last = Part(reward.value, step, Rat(), {})
+        self._work([*starts, *conditions], [*(part for _, part in plan), last, *done, *replies])
+        if not self.faults.found:
+            self._follow_open_numbers(starts, plan, reward)
         if self.faults.found:
             return None
         return Task(
             declarations=declarations,
             digest=digest_node(declarations),
-            names=constants,
+            names=self.inner.names(),
             shared=self.top.names(),
-            states=states,
-            starts=starts,
+            states=named.states,
+            starts=tuple(part.elaborated() for part in starts),
             observed=observed,
-            actions=actions,
-            chances=chances,
-            plan=plan,
-            reward=reward.value,
-            done=None if done is None else done.value,
+            actions=named.actions,
+            chances=named.chances,
+            plan=tuple(_with_tree(item, part.elaborated()) for item, part in plan),
+            reward=last.elaborated(),
+            done=done[0].elaborated() if done else None,
             utility=utility,
+            unknowns=named.unknowns,
+            rationals=named.rationals,
+            assumptions=assumptions,
+            adversaries=named.adversaries,
+            rates=named.rates,
+            adversary_conditions=tuple(part.elaborated() for part in replies),
+            start_conditions=tuple(part.elaborated() for part in conditions),
+            requirements=tuple(r.elaborated() for r in requirements),
         )
 
-    def _variables(self, items: list[Any], what: str) -> tuple[Variable, ...]:
-        found: list[Variable] = []
+    # --- variables -------------------------------------------------------------------------------
+
+    def _declare(self) -> Variables:
         hide_all(self.inner, self.environment, "the ends of a range are constant")
+        states = self._take(self.of(s.State), "a state variable", self._state_type)
+        unknowns = self._take(self.of(s.Unknown), "an unknown", self._open_type)
+        actions = self._take(self.of(s.Action), "an action", self.inner.resolve_finite)
+        adversaries = self._take(self.of(s.Adversary), "an adversary", self._open_type)
+        rates = tuple(v for v in adversaries if isinstance(v.type, Rat))
+        for item in self.of(s.Adversary):
+            if item.where is not None and item.name in {v.name for v in rates}:
+                message = f"{item.name} is a rate, which no condition can tie"
+                hint = "give its range more narrowly"
+                self.faults.add("G059", message, item.where, help=hint)
+        self.inner.scope.hidden.clear()
+        chances: list[Variable] = []
+        for draw in self.of(s.Chance):
+            kind = self.inner.resolve(draw.type)
+            if self.inner.take(draw.name, draw, "a chance variable"):
+                chances.append(Variable(draw.name, UNKNOWN if kind is None else kind))
+                self.draws.append(draw)
+        return Variables(
+            states,
+            tuple(v for v in unknowns if not isinstance(v.type, Rat)),
+            tuple(v for v in unknowns if isinstance(v.type, Rat)),
+            actions,
+            tuple(v for v in adversaries if v not in rates),
+            rates,
+            tuple(chances),
+        )
+
+    def _take(self, items: Any, what: str, resolve: Any) -> tuple[Variable, ...]:
+        found: list[Variable] = []
         for item in items:
-            kind = self.inner.resolve_finite(item.type, what)
+            kind = resolve(item.type, what)
             if self.inner.take(item.name, item, what):
                 found.append(Variable(item.name, UNKNOWN if kind is None else kind))
-        self.inner.scope.hidden.clear()
         return tuple(found)
 
-    def _add(self, variables: tuple[Variable, ...]) -> None:
-        for v in variables:
-            self.inner.scope.types[v.name] = v.type
+    def _state_type(self, kind: s.TypeExpr, what: str) -> Type | None:
+        """A type with finitely many values, or of rationals in a range."""
+        found = self.inner.resolve(kind)
+        if found is None or _is_bounded(found):
+            return found
+        return self.inner.resolve_finite(kind, what)
 
-    def _starts(self, states: tuple[Variable, ...]) -> tuple[s.Expr | s.Dist, ...]:
-        starts: list[s.Expr | s.Dist] = []
-        above: dict[str, Type] = {}
-        kinds = {v.name: v.type for v in states}
-        hidden = self.inner.scope.hidden
-        environment = self.environment
-        hide_all(
-            self.inner, environment, "a start reads constants and the state variables above it"
+    def _open_type(self, kind: s.TypeExpr, what: str) -> Type | None:
+        """A type with finitely many values, or a range of rationals."""
+        found = self.inner.resolve(kind)
+        if found is None or cardinality(found) is not None:
+            return found
+        if isinstance(found, Rat) and found.low is not None:
+            return found
+        message = f"{what} needs finitely many values, or one range of rationals, found {show_type(found)}"
+        hint = None
+        if isinstance(found, Int | Rat):
+            hint = f"give the range: {show_type(found)} low..high"
+        self.faults.add("G058", message, kind, help=hint)
+        return None
+
+    # --- places ----------------------------------------------------------------------------------
+
+    def _starts(self) -> tuple[list[Part], list[Part]]:
+        """The starts of the state variables, and the conditions on those that start anywhere."""
+        named = self.variables
+        late = dict.fromkeys(
+            (v.name for v in named.rates), "a rate is chosen at every step, not before the first"
         )
-        for item in self.of(s.State):
-            kind = kinds.get(item.name)
-            if kind is None or item.name in above:
-                continue
-            if kind is not UNKNOWN:
-                if isinstance(item.start, s.DIST_NODES):
-                    self.inner.infer_dist(item.start, kind, above)
-                else:
-                    self.inner.expect(item.start, kind, above, f"the start of {item.name}")
-            starts.append(item.start)
+        valued = self.place(named.unknowns, _START, reasons=late)
+        weighted = self.place((*named.unknowns, *named.rationals), _START, reasons=late)
+        kinds = {v.name for v in named.states}
+        items = {i.name: i for i in reversed(self.of(s.State)) if i.name in kinds}
+        anywhere = [v for v in named.states if isinstance(items[v.name].start, s.AnyStart)]
+        choosing = self.place((*anywhere, *named.unknowns), _ANYWHERE)
+        starts: list[Part] = []
+        conditions: list[Part] = []
+        above: dict[str, Type] = {}
+        for v in named.states:
+            item = items[v.name]
+            kind, start = v.type, item.start
+            local = dict(above)
             above[item.name] = kind
-        hidden.clear()
-        return tuple(starts)
+            if isinstance(start, s.AnyStart):
+                starts.append(Part(start, choosing, None, {}))
+                if start.where is not None:
+                    choosing.expect(start.where, Bool(), {}, "a condition")
+                    conditions.append(Part(start.where, choosing, Bool(), {}))
+            elif isinstance(start, s.DIST_NODES):
+                if kind is not UNKNOWN:
+                    weighted.infer_dist(start, kind, local)
+                starts.append(Part(start, weighted, kind, local))
+            else:
+                valued.expect(start, kind, local, f"the start of {item.name}")
+                starts.append(Part(start, valued, kind, local))
+        return starts, conditions
 
-    def _chances(self) -> tuple[Variable, ...]:
-        found: list[Variable] = []
-        for item in self.of(s.Chance):
-            kind = self.inner.resolve(item.type)
-            if self.inner.take(item.name, item, "a chance variable"):
-                found.append(Variable(item.name, UNKNOWN if kind is None else kind))
-                self.draws.append(item)
-        return tuple(found)
+    def _done(self) -> list[Part]:
+        """The condition that ends an episode, if there is one."""
+        named = self.variables
+        done = self.one(s.Done, "done", needed=False)
+        if done is None:
+            return []
+        place = self.place((*named.states, *named.unknowns), _DONE)
+        place.expect(done.value, Bool(), {}, "done")
+        return [Part(done.value, place, Bool(), {})]
 
-    def _plan(self, states: tuple[Variable, ...]) -> tuple[s.Define | s.Chance | s.Next, ...]:
+    def _replies(self) -> list[Part]:
+        """The conditions on what the adversary chooses."""
+        named = self.variables
+        place = self.place(
+            (*named.states, *named.actions, *named.adversaries, *named.unknowns), _REPLY
+        )
+        parts: list[Part] = []
+        rates = {v.name for v in named.rates}
+        for item in self.of(s.Adversary):
+            if item.where is not None and item.name not in rates:
+                place.expect(item.where, Bool(), {}, "a condition")
+                parts.append(Part(item.where, place, Bool(), {}))
+        return parts
+
+    def _step_place(self) -> ScopeBuilder:
+        """The scope of draws, lets, next values and the reward: they read everything of the step."""
+        named = self.variables
+        place = ScopeBuilder.extending(self.inner)
+        everything = (
+            *(*named.states, *named.unknowns, *named.rationals, *named.actions),
+            *(*named.adversaries, *named.rates, *named.chances, *named.next_values),
+        )
+        for v in everything:
+            place.scope.types[v.name] = v.type
+        return place
+
+    # --- the plan of a step ----------------------------------------------------------------------
+
+    def _plan(self, step: ScopeBuilder) -> list[tuple[PlanItem, Part]]:
         """Lets, draws and next values in an order in which each reads only what stands before it."""
-        inner, kinds = self.inner, {v.name: v.type for v in states}
-        items: dict[str, s.Define | s.Chance | s.Next] = {}
+        kinds = {v.name: v.type for v in self.variables.states}
+        items: dict[str, PlanItem] = {}
         for let in self.of(s.Define):
-            if inner.take(let.name, let, "a let"):
+            if step.take(let.name, let, "a let"):
                 items[let.name] = let
+                self.inner.scope.words[let.name] = "a let"
         for nxt in self.of(s.Next):
             if nxt.name not in kinds:
-                inner.unknown(nxt.name, nxt, kinds, "state variable", index=0)
+                self._refuse_next(nxt, step, kinds)
             elif nxt.name + "'" in items:
                 self.faults.add("G004", f"{nxt.name}' is given twice", nxt, name=0)
             else:
@@ -193,10 +366,23 @@ class EnvironmentChecker:
             if above is not None:
                 reads[draw.name].add(above.name)
         self._draws_read_no_next(draws, reads)
-        ordered = order(reads, lambda n, path: self._circle(items[n], path))
-        for key in ordered:
-            self._check_item(items[key], kinds)
-        return tuple(items[key] for key in _draws_late(ordered, items, reads))
+
+        def on_circle(name: str, path: list[str]) -> None:
+            message = f"a circle of definitions: {' -> '.join(path)}"
+            self.faults.add("G020", message, items[name], name=0)
+            step.scope.faulty.update(path)
+
+        ordered = order(reads, on_circle)
+        parts = {key: self._check_item(step, items[key], kinds) for key in ordered}
+        return [(items[key], parts[key]) for key in _draws_late(ordered, items, reads)]
+
+    def _refuse_next(self, nxt: s.Next, step: ScopeBuilder, kinds: Mapping[str, Type]) -> None:
+        what = step.scope.words.get(nxt.name)
+        if what is None:
+            self.inner.unknown(nxt.name, nxt, kinds, "state variable", index=0)
+        else:
+            message = f"{nxt.name} is {what}; only state variables have a next value"
+            self.faults.add("G006", message, nxt, name=0)
 
     def _draws_read_no_next(self, draws: list[s.Chance], reads: dict[str, set[str]]) -> None:
         for draw in draws:
@@ -215,25 +401,23 @@ class EnvironmentChecker:
                 message = f"{name} cannot be read here: {why}"
                 self.faults.add("G011", message, direct[0] if direct else draw, name=0)
 
-    def _circle(self, item: s.Node, path: list[str]) -> None:
-        self.faults.add("G020", f"a circle of definitions: {' -> '.join(path)}", item, name=0)
-        self.inner.scope.faulty.update(path)
-
-    def _check_item(self, item: s.Define | s.Chance | s.Next, kinds: dict[str, Type]) -> None:
-        inner = self.inner
+    def _check_item(self, step: ScopeBuilder, item: PlanItem, kinds: Mapping[str, Type]) -> Part:
         match item:
             case s.Define(name, value):
-                kind = inner.infer(value)
-                inner.scope.types[name] = UNKNOWN if kind is None else kind
+                kind = step.infer(value)
+                step.scope.types[name] = UNKNOWN if kind is None else kind
+                return Part(value, step, kind, {})
             case s.Next(name, value):
-                if kinds[name] is not UNKNOWN:
-                    inner.expect(value, kinds[name], {}, f"{name}'")
+                step.expect(value, kinds[name], {}, f"{name}'")
+                return Part(value, step, kinds[name], {})
             case s.Chance(name, _, dist):
-                kind = inner.scope.types.get(name)
-                if kind is not None and kind is not UNKNOWN:
-                    inner.infer_dist(dist, kind, {})
+                wanted = step.scope.types.get(name)
+                if wanted is not None and wanted is not UNKNOWN:
+                    step.infer_dist(dist, wanted, {})
+                return Part(dist, step, wanted, {})
 
-    def _observed(self, states: tuple[Variable, ...]) -> tuple[Variable, ...]:
+    def _observed(self) -> tuple[Variable, ...]:
+        states = self.variables.states
         listed = self.of(s.Observe)
         if not listed:
             return states
@@ -242,11 +426,18 @@ class EnvironmentChecker:
         names = listed[0].names
         known = {v.name: v for v in states}
         for i, name in enumerate(names):
-            if name not in known:
-                self.inner.unknown(name, listed[0], known, "state variable", index=i)
-            elif name in names[:i]:
+            if name in names[:i]:
                 self.faults.add("G007", f"{name} is observed twice", listed[0], name=i)
+            elif name not in known and name in self.inner.scope.words:
+                message = (
+                    f"{name} is {self.inner.scope.words[name]}; only state variables are observed"
+                )
+                self.faults.add("G060", message, listed[0], name=i)
+            elif name not in known:
+                self.inner.unknown(name, listed[0], known, "state variable", index=i)
         return tuple(known[n] for n in dict.fromkeys(names) if n in known)
+
+    # --- limits ----------------------------------------------------------------------------------
 
     def _entries(self, dist: s.Dist) -> int:
         """How many entries the longest map of a distribution has."""
@@ -263,10 +454,16 @@ class EnvironmentChecker:
                 bodies = [arm.body for arm in arms] + ([otherwise] if otherwise else [])
                 return max((self._entries(body) for body in bodies), default=1)
 
-    def _limits(self, states: tuple[Variable, ...]) -> None:
-        for items, what in ((self.of(s.State), "state"), (self.draws, "chance")):
+    def _limits(self) -> None:
+        kinds: tuple[tuple[list[Any], str], ...] = (
+            (self.of(s.State), "state variables"),
+            (self.of(s.Unknown), "unknowns"),
+            (self.of(s.Adversary), "adversaries"),
+            (self.draws, "chance variables"),
+        )
+        for items, what in kinds:
             if len(items) > VARIABLES_MAX:
-                message = f"more than {VARIABLES_MAX} {what} variables"
+                message = f"more than {VARIABLES_MAX} {what}"
                 self.faults.add("G003", message, items[VARIABLES_MAX], name=0)
         joint = 1
         for draw in self.draws:
@@ -274,41 +471,97 @@ class EnvironmentChecker:
         if joint > DRAWS_MAX:
             message = f"a step may draw more than {DRAWS_MAX:,} joint values"
             self.faults.add("G003", message, self.draws[-1], name=0)
-        total = 1
-        for v in states:
-            count = cardinality(v.type)
-            if v.type is UNKNOWN or count is None:
-                return
-            total *= min(count, 1 << (STATE_BITS_MAX + 1))
-        if total.bit_length() - 1 > STATE_BITS_MAX:
+        bits = count_bits(self.variables.states)
+        if bits > STATE_BITS_MAX:
             message = f"more than {STATE_BITS_MAX:,} bits of state"
             self.faults.add("G003", message, self.environment, name=0)
 
-    def _work(
-        self,
-        starts: tuple[s.Expr | s.Dist, ...],
-        plan: tuple[s.Define | s.Chance | s.Next, ...],
-        reward: s.Reward,
-        done: s.Done | None,
-    ) -> None:
-        for start in starts:
-            self.inner.bounded_work(start, {}, "this start")
-        parts: list[s.Expr | s.Dist] = [
-            item.dist if isinstance(item, s.Chance) else item.value for item in plan
-        ]
-        parts.append(reward.value)
-        if done is not None:
-            parts.append(done.value)
-        total = sum(self.inner.bounded_work(part, {}, "this expression") for part in parts)
+    def _work(self, once: list[Part], step: list[Part]) -> None:
+        for part in once:
+            if isinstance(part.tree, s.AnyStart):
+                continue
+            part.place.bounded_work(part.tree, part.local, "this start")
+        total = sum(p.place.bounded_work(p.tree, p.local, "this expression") for p in step)
         if total > WORK_MAX and not self.faults.found:
             message = f"a step may take {show_work(total)}"
             self.faults.add("G018", message, self.environment, name=0)
 
+    # --- open numbers ----------------------------------------------------------------------------
+
+    def discipline(self) -> Discipline:
+        """What follows the rational unknowns and rates of this environment through expressions."""
+        return Discipline(self.inner.functions, reporter(self.faults, self.variables.open))
+
+    def _follow_open_numbers(
+        self, starts: list[Part], plan: list[tuple[PlanItem, Part]], reward: s.Reward
+    ) -> None:
+        named = self.variables
+        if not named.open:
+            return
+        discipline = self.discipline()
+        env = {name: Reads(False, {name: 1}) for name in named.open}
+        varying = (
+            *named.states,
+            *named.unknowns,
+            *named.actions,
+            *named.adversaries,
+            *named.chances,
+        )
+        env.update((v.name, VARIES) for v in varying)
+        weights = [
+            discipline.dist(part.tree, env).degrees
+            for part in starts
+            if isinstance(part.tree, s.DIST_NODES)
+        ]
+        self._count(weights, "the starts")
+        weights = []
+        for item, _ in plan:
+            match item:
+                case s.Define(name, value):
+                    env[name] = discipline.reads(value, env)
+                case s.Next(_, value):
+                    discipline.closed(value, env, NEXT)
+                case s.Chance(_, _, dist):
+                    weights.append(discipline.dist(dist, env).degrees)
+        weights.append(discipline.reads(reward.value, env).degrees)
+        self._count(weights, "a step")
+
+    def _count(self, weights: list[Mapping[str, int]], what: str) -> None:
+        if count_terms(weights) > TERMS_MAX:
+            message = f"the weights and rewards of {what} may have more than {TERMS_MAX:,} terms"
+            self.faults.add("G061", message, self.environment, name=0)
+
+
+def _with_tree(item: PlanItem, tree: Any) -> PlanItem:
+    """The item over another tree."""
+    if isinstance(item, s.Chance):
+        return item if tree is item.dist else replace(item, dist=tree)
+    return item if tree is item.value else replace(item, value=tree)
+
+
+def _is_bounded(kind: Type) -> bool:
+    """Whether every scalar of a type lies in a range, rationals included."""
+    match kind:
+        case Array(_, _, item):
+            return _is_bounded(item)
+        case Rat(low, _):
+            return low is not None
+        case _:
+            return cardinality(kind) is not None
+
+
+def count_bits(variables: tuple[Variable, ...]) -> int:
+    """How many bits the values of some variables take at most, rationals left aside."""
+    total = 1
+    for v in variables:
+        count = None if v.type is UNKNOWN else cardinality(v.type)
+        if count is not None:
+            total *= min(count, 1 << (STATE_BITS_MAX + 1))
+    return total.bit_length() - 1
+
 
 def _draws_late(
-    ordered: list[str],
-    items: dict[str, s.Define | s.Chance | s.Next],
-    reads: dict[str, set[str]],
+    ordered: list[str], items: dict[str, PlanItem], reads: dict[str, set[str]]
 ) -> list[str]:
     """The same order with everything that needs no later draw moved before it, so that it is evaluated once."""
     draws = [n for n in ordered if isinstance(items[n], s.Chance)]
@@ -318,22 +571,3 @@ def _draws_late(
         own = draws.index(name) + 1 if name in draws else 0
         level[name] = max([own, *below])
     return sorted(ordered, key=lambda n: (level[n], n not in draws))
-
-
-def check_starts(task: Task, faults: Faults) -> None:
-    """Work out the starts once, and report where one has no value or there are too many."""
-    count = 1
-    for start, variable in zip(task.starts, task.states, strict=True):
-        if isinstance(start, s.DIST_NODES):
-            count *= cardinality(variable.type) or 1
-    try:
-        if count <= STARTS_MAX:
-            task.start_states()
-        else:
-            for i, _ in enumerate(task._draw_starts(0, {}, Fraction(1))):
-                if i > STARTS_MAX:
-                    message = f"more than {STARTS_MAX:,} possible starts"
-                    faults.add("G003", message, task.declarations.environment, name=0)
-                    return
-    except EvaluationFault as fault:
-        faults.add(fault.code, fault.message, fault.node, note=fault.met)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any
 
 from dsl import syntax as s
+from dsl.interp import OPERATIONS
 from dsl.machine import UtilityValues
 from dsl.scope import SCALAR_MAX, ScopeBuilder
 from dsl.types import Int, Rat, Type
@@ -20,7 +22,11 @@ def check_utility(top: ScopeBuilder, utility: s.Utility) -> UtilityValues | None
     found: dict[str, Any] = {}
     unknown = False
     for setting in utility.settings:
-        if setting.key not in _SETTINGS:
+        if isinstance(setting, s.Costs):
+            if "costs" in found:
+                faults.add("G004", "costs is given twice", setting, name=0)
+            found["costs"] = _costs(top, setting)
+        elif setting.key not in _SETTINGS:
             top.unknown(setting.key, setting, _SETTINGS, "setting", index=0)
             unknown = True
         elif setting.key in found:
@@ -29,7 +35,8 @@ def check_utility(top: ScopeBuilder, utility: s.Utility) -> UtilityValues | None
             found[setting.key] = _setting(top, setting)
     if "discount" in found and "horizon" in found:
         message = "a utility has either a discount or a horizon, not both"
-        last = [t for t in utility.settings if t.key in ("discount", "horizon")][-1]
+        settings = [t for t in utility.settings if isinstance(t, s.Setting)]
+        last = [t for t in settings if t.key in ("discount", "horizon")][-1]
         faults.add("G025", message, last, name=0)
         return None
     if "discount" not in found and "horizon" not in found and not unknown:
@@ -44,7 +51,54 @@ def check_utility(top: ScopeBuilder, utility: s.Utility) -> UtilityValues | None
         tick_price=found.get("tick_price", Fraction(0)),
         size_price=found.get("size_price", Fraction(0)),
         better=found.get("better", "dominates"),
+        costs=found.get("costs", ()),
     )
+
+
+def _costs(top: ScopeBuilder, costs: s.Costs) -> tuple[tuple[str, int], ...] | None:
+    """The ticks of the operations that are priced, or None with faults reported."""
+    found: dict[str, Any] = {}
+    before = len(top.faults.found)
+    for cost in costs.entries:
+        name = cost.operation
+        if name not in OPERATIONS:
+            hint = _near(name)
+            top.faults.add(
+                "G065", f'"{name}" is no operation that has a price', cost, name=0, help=hint
+            )
+        elif name in found:
+            top.faults.add("G004", f'the price of "{name}" is given twice', cost, name=0)
+        else:
+            found[name] = _ticks(top, cost)
+    return None if len(top.faults.found) > before else tuple(found.items())
+
+
+def _ticks(top: ScopeBuilder, cost: s.Cost) -> int | None:
+    what = f'the price of "{cost.operation}"'
+    if not top.constant(cost.ticks, Int(), what):
+        return None
+    number = top.constant_value(cost.ticks)
+    if number is not None and not 0 <= number <= SCALAR_MAX:
+        words = "at least 0" if number < 0 else "at most 2^64"
+        top.faults.add("G066", f"{what} must be {words}, found {number}", cost.ticks)
+    return number  # type: ignore[no-any-return]
+
+
+def _near(name: str) -> str:
+    near = next(iter(get_close_matches(name, sorted(OPERATIONS), n=1)), None)
+    other = {
+        "if-then-else": "if",
+        "neg": "-",
+        "[]": "index",
+        "a[i]": "index",
+        "!": "not",
+        "&&": "and",
+        "||": "or",
+    }
+    near = other.get(name, near)
+    if near is not None:
+        return f'did you mean "{near}"?'
+    return "the operations: " + " ".join(sorted(OPERATIONS))
 
 
 def _setting(top: ScopeBuilder, setting: s.Setting) -> Any:

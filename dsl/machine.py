@@ -1,21 +1,20 @@
 """What a machine does: its world step by step, and the programs that act in it.
 
-A world is one choice of every `any` start and every unknown. Rational unknowns, and the rates that an adversary chooses, stay
-names here: weights and rewards that read them are polynomials (`dsl.polynomial.Weight`).
+A world is one choice of every `any` start and every unknown. Rational unknowns, and the rates that an adversary chooses,
+stay names here: weights and rewards that read them are polynomials (`dsl.polynomial.Weight`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import product
 from typing import Any, TypeAlias
 
 from dsl import syntax as s
 from dsl.interp import Evaluator, Globals, Locals, require_range
 from dsl.polynomial import Polynomial, Weight
-from dsl.types import Type, Value, Variable, values
+from dsl.types import Bool, Type, Value, Variable, cardinality, values
 
 StateTuple: TypeAlias = tuple[Value, ...]
 ActionTuple: TypeAlias = tuple[Value, ...]
@@ -127,6 +126,7 @@ class Task:
     adversary_conditions: tuple[s.Expr, ...] = ()
     start_conditions: tuple[s.Expr, ...] = ()
     requirements: tuple[Requirement, ...] = ()
+    _ready: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     # --- worlds and starts -----------------------------------------------------------------------
 
@@ -136,29 +136,72 @@ class Task:
         pairs = zip(self.states, self.starts, strict=True)
         return tuple(v for v, start in pairs if isinstance(start, s.AnyStart))
 
+    @property
+    def any_count(self) -> int | None:
+        """How many joint values the `any` variables have, conditions left aside; None where there is no end to them."""
+        return _joint(self.any_states)
+
+    @property
+    def unknown_count(self) -> int:
+        """How many joint values the finite unknowns have."""
+        return _joint(self.unknowns) or 1
+
     def unknown_values(self) -> Iterator[UnknownTuple]:
         """Every joint value of the finite unknowns, in order; one empty one where there are none."""
-        return product(*(tuple(values(v.type)) for v in self.unknowns))
+        return _points(self.unknowns)
 
     def any_starts(self, unknowns: UnknownTuple = ()) -> Iterator[tuple[Value, ...]]:
-        """Every joint value of the `any` variables that meets the conditions; one empty one where there are none."""
-        names = [v.name for v in self.any_states]
-        evaluator, known = Evaluator(self.names), self._constants(unknowns)
-        for point in product(*(tuple(values(v.type)) for v in self.any_states)):
-            local = {**known, **dict(zip(names, point, strict=True))}
-            if all(evaluator.value(condition, local) for condition in self.start_conditions):
-                yield point
+        """Every joint value of the `any` variables that meets the conditions; one empty one where there are none.
+
+        Lazy, in order, and a condition is tried as soon as the variables that it reads are fixed. Raises ValueError
+        where a variable has no end of values.
+        """
+        evaluator, local = Evaluator(self.names), self._constants(unknowns)
+        yield from self._choose_anywhere(0, self.any_states, evaluator, local)
+
+    def _choose_anywhere(
+        self, index: int, variables: tuple[Variable, ...], evaluator: Evaluator, local: Locals
+    ) -> Iterator[tuple[Value, ...]]:
+        for condition in self._conditions_at(index):
+            if not evaluator.value(condition, local):
+                return
+        if index == len(variables):
+            yield tuple(local[v.name] for v in variables)
+            return
+        name = variables[index].name
+        for value in values(variables[index].type):
+            local[name] = value
+            yield from self._choose_anywhere(index + 1, variables, evaluator, local)
+
+    def _conditions_at(self, index: int) -> tuple[s.Expr, ...]:
+        """The start conditions whose variables are fixed once `index` of the `any` variables are, and not before."""
+        staged = self._ready.get("conditions")
+        if staged is None:
+            place = {v.name: i + 1 for i, v in enumerate(self.any_states)}
+            staged = [()] * (len(place) + 1)
+            for condition in self.start_conditions:
+                read = (n.name for n in s.walk(condition) if isinstance(n, s.Name))
+                at = max((place.get(name, 0) for name in read), default=0)
+                staged[at] = (*staged[at], condition)
+            self._ready["conditions"] = staged
+        return staged[index]  # type: ignore[no-any-return]
 
     def start_states(
         self, anywhere: tuple[Value, ...] = (), unknowns: UnknownTuple = ()
     ) -> tuple[tuple[StateTuple, Weight], ...]:
         """The states an episode starts in, given the `any` variables, with their weights; these sum to 1."""
-        chosen = dict(zip((v.name for v in self.any_states), anywhere, strict=True))
         weights: dict[StateTuple, Weight] = {}
-        local = {**self._constants(unknowns), **chosen}
-        for state, weight in self._draw_starts(0, local, Fraction(1)):
+        for state, weight in self.start_draws(anywhere, unknowns):
             weights[state] = weights.get(state, Fraction(0)) + weight
-        return tuple(weights.items())
+        return tuple((state, weight) for state, weight in weights.items() if weight != 0)
+
+    def start_draws(
+        self, anywhere: tuple[Value, ...] = (), unknowns: UnknownTuple = ()
+    ) -> Iterator[tuple[StateTuple, Weight]]:
+        """Each joint draw of the starts in one world, with its weight."""
+        local = self._constants(unknowns)
+        local.update(zip((v.name for v in self.any_states), anywhere, strict=True))
+        return self._draw_starts(0, local, Fraction(1))
 
     def _draw_starts(
         self, index: int, local: Locals, weight: Weight
@@ -193,10 +236,12 @@ class Task:
         """What the adversary may choose: joint values of the finite adversaries that meet the conditions."""
         if not self.adversaries:
             return ((),)
+        if not self.adversary_conditions:
+            return tuple(_points(self.adversaries))
         evaluator, local = Evaluator(self.names), self._step_locals(state, actions, unknowns)
         names = [v.name for v in self.adversaries]
         found: list[ReplyTuple] = []
-        for reply in product(*(tuple(values(v.type)) for v in self.adversaries)):
+        for reply in _points(self.adversaries):
             local.update(zip(names, reply, strict=True))
             if all(evaluator.value(condition, local) for condition in self.adversary_conditions):
                 found.append(reply)
@@ -216,7 +261,8 @@ class Task:
         weights: dict[tuple[Weight, StateTuple], Weight] = {}
         for _, weight, reward, successor in self.draws(state, actions, unknowns, reply):
             key = (reward, successor)
-            weights[key] = weights.get(key, Fraction(0)) + weight
+            before = weights.get(key)
+            weights[key] = weight if before is None else before + weight
         return tuple(Outcome(w, r, x) for (r, x), w in weights.items() if w != 0)
 
     def draws(
@@ -225,36 +271,46 @@ class Task:
         actions: ActionTuple,
         unknowns: UnknownTuple = (),
         reply: ReplyTuple = (),
-    ) -> Iterator[tuple[tuple[Value, ...], Weight, Weight, StateTuple]]:
+    ) -> Iterator[Draw]:
         """Each joint value of the chance variables, its weight, the reward and the next state."""
         local = self._step_locals(state, actions, unknowns)
         local.update(zip((v.name for v in self.adversaries), reply, strict=True))
-        for drawn, weight in self._step(0, local, Fraction(1)):
-            found = tuple(drawn[v.name] for v in self.chances)
-            reward = Evaluator(self.names).value(self.reward, drawn)
-            if not isinstance(reward, Polynomial):
-                reward = Fraction(reward)
-            yield found, weight, reward, tuple(drawn[v.name + "'"] for v in self.states)
+        return self._step(0, local, Fraction(1), Evaluator(self.names))
 
-    def _step(self, index: int, local: Locals, weight: Weight) -> Iterator[tuple[Locals, Weight]]:
-        evaluator = Evaluator(self.names)
-        while index < len(self.plan):
-            item = self.plan[index]
+    def _step(
+        self, index: int, local: Locals, weight: Weight, evaluator: Evaluator
+    ) -> Iterator[Draw]:
+        stages = self._stages()
+        while index < len(stages):
+            stage = stages[index]
             index += 1
-            if isinstance(item, s.Chance):
-                kind = self._type_of(item.name, self.chances)
-                for value, w in evaluator.distribution(item.dist, local):
-                    require_range(kind, value, item.name, item.dist)
-                    yield from self._step(index, {**local, item.name: value}, weight * w)
+            if isinstance(stage.item, s.Chance):
+                for value, w in evaluator.distribution(stage.item.dist, local):
+                    require_range(stage.kind, value, stage.key, stage.item.dist)
+                    joint = w if weight == 1 else weight * w
+                    yield from self._step(index, {**local, stage.key: value}, joint, evaluator)
                 return
-            value = evaluator.value(item.value, local)
-            if isinstance(item, s.Next):
-                kind = self._type_of(item.name, self.states)
-                require_range(kind, value, f"{item.name}'", item.value)
-                local[item.name + "'"] = value
-            else:
-                local[item.name] = value
-        yield local, weight
+            value = evaluator.value(stage.item.value, local)
+            if isinstance(stage.item, s.Next):
+                require_range(stage.kind, value, stage.key, stage.item.value)
+            local[stage.key] = value
+        found = tuple(local[v.name] for v in self.chances)
+        reward = evaluator.value(self.reward, local)
+        if not isinstance(reward, Polynomial):
+            reward = Fraction(reward)
+        yield found, weight, reward, tuple(local[v.name + "'"] for v in self.states)
+
+    def _stages(self) -> tuple[_Stage, ...]:
+        """The plan with the type that each draw and next value must keep to."""
+        stages = self._ready.get("stages")
+        if stages is None:
+            kinds = {v.name + "'": v.type for v in self.states}
+            kinds.update((v.name, v.type) for v in self.chances)
+            keyed = [(i.name + "'" if isinstance(i, s.Next) else i.name, i) for i in self.plan]
+            # a let keeps to no type
+            stages = tuple(_Stage(i, key, kinds.get(key, _ANYTHING)) for key, i in keyed)
+            self._ready["stages"] = stages
+        return stages
 
     # --- requirements ----------------------------------------------------------------------------
 
@@ -278,9 +334,12 @@ class Task:
     # --- names -----------------------------------------------------------------------------------
 
     def _constants(self, unknowns: UnknownTuple) -> Locals:
-        local: Locals = dict(zip((v.name for v in self.unknowns), unknowns, strict=True))
-        for v in (*self.rationals, *self.rates):
-            local[v.name] = Polynomial.variable(v.name)
+        fixed = self._ready.get("open")
+        if fixed is None:
+            names = [v.name for v in (*self.rationals, *self.rates)]
+            fixed = self._ready["open"] = {name: Polynomial.variable(name) for name in names}
+        local: Locals = dict(fixed)
+        local.update(zip((v.name for v in self.unknowns), unknowns, strict=True))
         return local
 
     def _locals(self, state: StateTuple, unknowns: UnknownTuple) -> Locals:
@@ -295,14 +354,46 @@ class Task:
         local.update(zip((v.name for v in self.actions), actions, strict=True))
         return local
 
-    @staticmethod
-    def _type_of(name: str, variables: tuple[Variable, ...]) -> Type:
-        return next(v.type for v in variables if v.name == name)
+
+Draw: TypeAlias = tuple[tuple[Value, ...], Weight, Weight, StateTuple]
+"""One draw of a step: the values of chance, their weight, the reward, the next state."""
+
+_ANYTHING = Bool()
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """A part of the plan, the name that its value gets, and the type that the value keeps to."""
+
+    item: s.Define | s.Chance | s.Next
+    key: str
+    kind: Type
+
+
+def _joint(variables: tuple[Variable, ...]) -> int | None:
+    """How many joint values variables have; None where there is no end to them."""
+    total = 1
+    for v in variables:
+        count = cardinality(v.type)
+        if count is None:
+            return None
+        total *= count
+    return total
+
+
+def _points(variables: tuple[Variable, ...]) -> Iterator[tuple[Value, ...]]:
+    """Every joint value of finite variables, in order and lazily: a type may have more values than fit in memory."""
+    if not variables:
+        yield ()
+        return
+    for above in _points(variables[:-1]):
+        for value in values(variables[-1].type):
+            yield (*above, value)
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Program:
-    """Checked code: what it may read, its policies by name, its memory, and its size in nodes. `main` is the one that acts."""
+    """Checked code: what it may read, its policies by name, its memory, its size in nodes. The policy `main` acts."""
 
     code: s.Code
     digest: str
@@ -312,6 +403,7 @@ class Program:
     task: Task
     memories: tuple[Variable, ...] = ()
     memory_start: MemoryTuple = ()
+    _ready: dict[str, Type] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def policy(self) -> s.Policy:
@@ -339,7 +431,7 @@ class Program:
         local.update(zip((v.name for v in self.memories), kept, strict=True))
         following = {v.name: local[v.name] for v in self.memories}
         evaluator = Evaluator(self.names)
-        kinds = {v.name: v.type for v in (*self.task.actions, *self.memories)}
+        kinds = self._kinds()
         for statement in self.policies[policy].body:
             name, value = statement.name, evaluator.value(statement.value, local)
             match statement:
@@ -354,3 +446,9 @@ class Program:
                     following[name] = local[name + "'"] = value
         actions = tuple(local[v.name] for v in self.task.actions)
         return Decision(actions, tuple(following.values()), evaluator.ticks)
+
+    def _kinds(self) -> Mapping[str, Type]:
+        """The types of actions and memory by name."""
+        if not self._ready:
+            self._ready.update((v.name, v.type) for v in (*self.task.actions, *self.memories))
+        return self._ready

@@ -73,7 +73,7 @@ class Polynomial:
 
     __rmul__ = __mul__
 
-    def __truediv__(self, other: Fraction | int) -> Weight:
+    def __truediv__(self, other: Weight | int) -> Weight:
         if isinstance(other, Polynomial):
             raise TypeError("a polynomial is divided by numbers alone")
         return Polynomial(tuple((m, c / other) for m, c in self.terms))
