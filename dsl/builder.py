@@ -126,7 +126,9 @@ class Builder(TermBuilder):
         word = parts[0]
         if word != "costs":
             message = f"`{word}` takes a value, no braces"
-            self.report("G001", message, word.span, 'braces follow `costs` alone: `costs { "*": 3 }`')
+            self.report(
+                "G001", message, word.span, 'braces follow `costs` alone: `costs { "*": 3 }`'
+            )
         entries = tuple(
             s.Cost(str(p)[1:-1], parts[i + 2], over_named(parts[i : i + 3], p))
             for i, p in enumerate(parts)

@@ -19,7 +19,7 @@ from dsl.parser import parse_machine, parse_patch
 from dsl.printer import Item, Line, Printer
 
 _PASSES_MAX = 6
-_COMMENT = re.compile(r"#[^\n]*")
+_COMMENT = re.compile(r'#[^\n]*|"[^"\n]*"')  # strings are found too, since they may hold a `#`
 _LIGHT = re.compile(r"[\s(),]+")
 _PATCH = re.compile(r"(?:\s++|#[^\n]*+)*+agent\b")
 
@@ -59,7 +59,7 @@ def _print(text: str, printer: Printer) -> tuple[list[Line], s.Node | None, list
         return printer.items([parse_patch(text)], 0), None, []
     machine = parse_machine(text)
     d = machine.declarations
-    items: list[Item] = [*d.items, d.environment, d.utility, machine.agent]
+    items: list[Item] = [*d.items, d.environment, d.utility, *d.requirements, machine.agent]
     items.sort(key=lambda i: i.span.start)
     blocks: list[s.Node] = []
     for before, item in zip([None, *items], items, strict=False):
@@ -94,6 +94,8 @@ def _comments(text: str) -> list[_Comment]:
     weight, end = 0, 0
     for match in _COMMENT.finditer(text):
         start = match.start()
+        if text[start] == '"':
+            continue
         weight += _weigh(text[end:start])
         end = match.end()
         line_start = text.rfind("\n", 0, start) + 1
@@ -166,7 +168,7 @@ class _Merge:
         return "\n".join(out) + "\n"
 
     def _check(self, printed: int) -> None:
-        source = _weigh(_COMMENT.sub("", self.source))
+        source = _weigh(_COMMENT.sub(lambda m: m[0] if m[0][0] == '"' else "", self.source))
         if printed != source:
             raise AssertionError(f"the printer lost text: {source} characters became {printed}")
 

@@ -117,10 +117,10 @@ def explain(
 def _unclosed(text: str) -> tuple[str, ...]:
     """A note on the innermost bracket that the text leaves open."""
     opened: list[int] = []
-    for mark in re.finditer(r"[\[({\])}]|#[^\n]*", text):
+    for mark in re.finditer(r'[\[({\])}]|#[^\n]*|"[^"\n]*"', text):
         if mark.group() in ("[", "(", "{"):
             opened.append(mark.start())
-        elif mark.group()[0] != "#" and opened:
+        elif mark.group() in ("]", ")", "}") and opened:
             opened.pop()
     if not opened:
         return ()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from dsl import syntax as s
-from dsl.oneline import ATOM, LEAVES, OneLine, Part, Term, level
-from dsl.operators import COMPARE, IMPLIES, LEVELS
+from dsl.oneline import ATOM, COMPARED, LEAVES, WITH, OneLine, Part, Term, level
+from dsl.operators import IMPLIES, LEVELS
 
 WIDTH = 120
 _ALIGN_MAX = 40
@@ -19,6 +19,10 @@ class Layout(OneLine):
     def __init__(self, holds: Callable[[s.Node], bool] = lambda node: False) -> None:
         super().__init__()
         self._holds = holds
+
+    def plain(self, node: s.Node) -> bool:
+        """Whether no comment stands inside a node."""
+        return not self._holds(node)
 
     def fits(self, term: Part, column: int, tail: int) -> bool:
         """Whether the term may stand on one line from `column` on, with `tail` characters after it."""
@@ -50,9 +54,17 @@ class Layout(OneLine):
             case s.Binary() | s.Compare():
                 return self._lay_chain(term, indent, column, tail)
             case s.Unary():
-                op = "not " if term.op == "not" else "-"
+                op = "not " if term.op == "not" else term.op
                 inner = self.inner(term)
                 return op + self._at(term.operand, inner, indent, column + len(op), tail)
+            case s.With():
+                return self._lay_with(term, indent, column)
+            case s.Fold() | s.Quantifier():
+                return self._lay_turns(term, indent, column, tail)
+            case s.Resize():
+                head = f"{term.word}[{self.flat(term.width)}]("
+                body = self.lay(term.operand, indent + 2, indent + 2, tail + 1)
+                return f"{head}{_line(indent + 2)}{body})"
             case s.Call():
                 return self._lay_call(term, indent, column, tail)
             case s.Index():
@@ -79,7 +91,9 @@ class Layout(OneLine):
 
     def _branch(self, term: Term, pad: int, column: int, tail: int) -> str:
         """What follows `then` or `else`: on the same line if its first line fits there."""
-        hangs = isinstance(term, s.Match | s.DistMatch | s.ArrayLit | s.DistMap)
+        hangs = isinstance(term, s.Match | s.DistMatch | s.ArrayLit)
+        if isinstance(term, s.DistMap | s.With):
+            hangs = not self.fits(term, pad + 2, tail)
         if hangs or self.fits(term, column + 1, tail):
             return " " + self.lay(term, pad, column + 1, tail)
         return _line(pad + 2) + self.lay(term, pad + 2, pad + 2, tail)
@@ -124,9 +138,28 @@ class Layout(OneLine):
             lines = fill([self.flat(i) for i in term.items], inner)
         return _bracket("[", lines, "]", indent)
 
-    def _entry(self, entry: s.Weighted, indent: int) -> str:
-        value = self.lay(entry.value, indent, indent, 2) + ": "
-        return value + self.lay(entry.weight, indent, _end_column(value, indent), 1) + ","
+    def _lay_with(self, term: s.With, indent: int, column: int) -> str:
+        array = self._at(term.array, WITH, indent, column, len(" with {"))
+        lines = [self._entry(c, indent + 2) for c in term.changes]
+        return _bracket(f"{array} with {{", lines, "}", indent)
+
+    def _lay_turns(self, term: s.Fold | s.Quantifier, indent: int, column: int, tail: int) -> str:
+        """The head on the first line, the body below it; the start of a fold is broken where it must be."""
+        head = self.heading(term)
+        if isinstance(term, s.Fold):
+            opening = f"fold {term.acc} = "
+            if self._holds(term.start) or column + len(head) > WIDTH:
+                pad = indent + 4
+                start = self.lay(term.start, pad, column + len(opening), 0)
+                turns = head[len(opening) + len(self.flat(term.start)) + 1 :]
+                head = f"{opening}{start}{_line(pad)}{turns}"
+        return f"{head}{_line(indent + 2)}{self.lay(term.body, indent + 2, indent + 2, tail)}"
+
+    def _entry(self, entry: s.Weighted | s.Change, indent: int) -> str:
+        change = isinstance(entry, s.Change)
+        key, held = (entry.index, entry.value) if change else (entry.value, entry.weight)
+        text = self.lay(key, indent, indent, 2) + ": "
+        return text + self.lay(held, indent, _end_column(text, indent), 1) + ","
 
     def _lay_chain(self, term: s.Binary | s.Compare, indent: int, column: int, tail: int) -> str:
         first, rest = _chain(term)
@@ -148,7 +181,7 @@ def _chain(
 ) -> tuple[tuple[s.Expr, int], list[tuple[str, s.Expr, int]]]:
     """A run of operators of one level: the first operand, then each operator with its operand."""
     if isinstance(term, s.Compare):
-        least = COMPARE + 1
+        least = COMPARED
         pairs = zip(term.ops, term.operands[1:], strict=True)
         return (term.operands[0], least), [(op, o, least) for op, o in pairs]
     own = LEVELS[term.op]

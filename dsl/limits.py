@@ -12,7 +12,7 @@ from dsl.syntax import BoolLit, IntLit, Member, Name, Node, Primed, RatLit
 BYTES_MAX = 1 << 20
 DEPTH_MAX = 200
 
-_BRACKET = re.compile(r"[\[({\])}]|#[^\n]*")
+_BRACKET = re.compile(r'[\[({\])}]|#[^\n]*|"[^"\n]*"')
 # control characters, lone carriage returns, line separators, marks that reverse text, halves of surrogate pairs
 _UNWELCOME = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)"
@@ -36,7 +36,7 @@ def check_text(text: str) -> None:
             depth += 1
             if depth > DEPTH_MAX:
                 raise DslError((too_deep(span_at(text, found.start())),))
-        elif part[0] != "#":
+        elif part in "])}":
             depth -= 1
 
 

@@ -7,14 +7,16 @@ from typing import TypeAlias, assert_never
 
 from dsl import syntax as s
 from dsl.literals import read_numeral
-from dsl.operators import BIT_OR, COMPARE, IMPLIES, LEVELS, NOT, PRODUCT, SIGN
+from dsl.operators import BIT_OR, COMPARE, IMPLIES, LEVELS, NOT, PRODUCT, SHIFT, SIGN
 
-ATOM = SIGN + 1
+WITH, ATOM = SIGN + 1, SIGN + 2
+COMPARED = SHIFT
+"""The level asked of what is compared: `(a & b) == c` keeps its parentheses, since other languages need them."""
 
 LEAVES = (s.BoolLit, s.IntLit, s.RatLit, s.Name, s.Primed, s.Member)
 
 Term: TypeAlias = s.Expr | s.Dist
-Part: TypeAlias = s.Expr | s.Dist | s.Arm | s.DistArm | s.Weighted
+Part: TypeAlias = s.Expr | s.Dist | s.Arm | s.DistArm | s.Weighted | s.Change
 
 
 def numeral(literal: s.IntLit | s.RatLit) -> str:
@@ -55,7 +57,7 @@ def leaf(node: s.Node) -> str:
 def level(term: Part) -> int:
     """How tightly the outermost operator binds; parentheses are needed below the level asked for."""
     match term:
-        case s.If() | s.Let() | s.Match():
+        case s.If() | s.Let() | s.Match() | s.Fold() | s.Quantifier():
             return 0
         case s.Binary():
             return LEVELS[term.op]
@@ -63,6 +65,8 @@ def level(term: Part) -> int:
             return COMPARE
         case s.Unary():
             return NOT if term.op == "not" else SIGN
+        case s.With():
+            return WITH
         case s.IntLit() | s.RatLit():
             text = numeral(term)
             return PRODUCT if "/" in text else SIGN if text[0] == "-" else ATOM
@@ -108,7 +112,7 @@ class OneLine:
                 left, right = _sides(node)
                 return f"{at(node.left, left)} {node.op} {at(node.right, right)}"
             case s.Compare():
-                operands = [at(o, COMPARE + 1) for o in node.operands]
+                operands = [at(o, COMPARED) for o in node.operands]
                 rest = (f" {op} {o}" for op, o in zip(node.ops, operands[1:], strict=True))
                 return operands[0] + "".join(rest)
             case s.If() | s.DistIf():
@@ -126,6 +130,14 @@ class OneLine:
                 return f"{node.name}({', '.join(flat(a) for a in node.args)})"
             case s.Index():
                 return f"{at(node.array, ATOM)}[{flat(node.index)}]"
+            case s.With():
+                return f"{at(node.array, WITH)} with {{ {', '.join(map(flat, node.changes))} }}"
+            case s.Change():
+                return f"{flat(node.index)}: {flat(node.value)}"
+            case s.Fold() | s.Quantifier():
+                return f"{self.heading(node)} {flat(node.body)}"
+            case s.Resize():
+                return f"{node.word}[{flat(node.width)}]({flat(node.operand)})"
             case s.ArrayLit():
                 return f"[{', '.join(flat(i) for i in node.items)}]"
             case s.ArrayFor():
@@ -150,6 +162,13 @@ class OneLine:
         """The level asked of an operand."""
         return NOT if node.op == "not" else SIGN
 
+    def heading(self, node: s.Fold | s.Quantifier) -> str:
+        """What stands before the body."""
+        turns = f"{node.var} in {self.range(node.low, node.high)}:"
+        if isinstance(node, s.Quantifier):
+            return f"{node.word} {turns}"
+        return f"fold {node.acc} = {self.flat(node.start)} for {turns}"
+
     def range(self, low: s.Expr, high: s.Expr) -> str:
         """`low..high`; sums of two leaves are written close."""
         return f"{self._end(low)}..{self._end(high)}"
@@ -172,6 +191,8 @@ class OneLine:
                 return prefix + "bool"
             case s.NamedType():
                 return prefix + t.name
+            case s.BitsType():
+                return f"{prefix}bits[{self.flat(t.width)}]"
             case s.IntType() | s.RatType():
                 word = "int" if isinstance(t, s.IntType) else "rat"
                 if t.low is None or t.high is None:

@@ -13,7 +13,14 @@ from dsl.oneline import Term
 _AGENT_WIDTH = 80
 
 Item: TypeAlias = (
-    s.TopItem | s.EnvironmentItem | s.Slot | s.Statement | s.Environment | s.Utility | s.Code
+    s.TopItem
+    | s.EnvironmentItem
+    | s.Requirement
+    | s.Slot
+    | s.Statement
+    | s.Environment
+    | s.Utility
+    | s.Code
 )
 
 
@@ -33,7 +40,7 @@ def print_type(t: s.TypeExpr) -> str:
 
 
 def print_slot(slot: s.Slot) -> str:
-    """One `param`, `table`, `def` or `policy`."""
+    """One `memory`, `param`, `table`, `def` or `policy`."""
     return _text(Printer().items([slot], 0))
 
 
@@ -43,7 +50,7 @@ def print_code(code: s.Code) -> str:
 
 
 def print_machine(machine: s.Machine) -> str:
-    """The whole file: declarations, environment, utility, agent."""
+    """The whole file: declarations, environment, utility, requirements, agent."""
     printer = Printer()
     d = machine.declarations
     lines = [Line(f"machine {d.name}")]
@@ -52,7 +59,8 @@ def print_machine(machine: s.Machine) -> str:
         if not groups or type(groups[-1][0]) is not type(item):
             groups.append([])
         groups[-1].append(item)
-    groups += [[d.environment], [d.utility], [machine.agent]]
+    groups += [[d.environment], [d.utility], *([[*d.requirements]] if d.requirements else [])]
+    groups.append([machine.agent])
     for group in groups:
         lines += [Line(""), *printer.items(group, 0)]
     return _text(lines) + "\n"
@@ -114,15 +122,26 @@ class Printer:
             case s.Observe():
                 words = fill(item.names, indent + len("observe "))
                 text = "observe " + ("\n" + " " * (indent + 8)).join(words)[:-1]
-            case s.Action():
-                text = f"action {item.name}: {layout.type(item.type)}"
+            case s.Action() | s.Unknown():
+                word = type(item).__name__.lower()
+                text = f"{word} {item.name}: {layout.type(item.type)}"
+            case s.Adversary():
+                head = f"adversary {item.name}: {layout.type(item.type)}"
+                text = _condition(head, item.where, indent, layout)
+            case s.Assume():
+                text = "assume " + layout.lay(item.condition, indent, indent + len("assume "))
+            case s.Always() | s.Reach():
+                text = _requirement(item, indent, layout)
             case s.Def():
                 text = self._def(item, indent, layout)
-            case s.Table() | s.Param() | s.State():
+            case s.Table() | s.Param() | s.State() | s.Memory():
                 word = type(item).__name__.lower()
-                value = item.start if isinstance(item, s.State) else item.value
+                value = item.start if isinstance(item, s.State | s.Memory) else item.value
                 head = f"{word} {item.name}: {layout.type(item.type)}"
-                text = _equation(head, value, indent, layout)
+                if isinstance(value, s.AnyStart):
+                    text = _condition(f"{head} = any", value.where, indent, layout)
+                else:
+                    text = _equation(head, value, indent, layout)
             case s.Chance():
                 head = f"chance {item.name}: {layout.type(item.type)}"
                 text = _equation(head, item.dist, indent, layout)
@@ -137,16 +156,15 @@ class Printer:
         return [Line(pad + head, node), *self.items(items, indent + 2), Line(pad + "}")]
 
     def _utility(self, utility: s.Utility, indent: int, layout: Layout) -> list[Line]:
-        heads = [f"{t.key} " for t in utility.settings]
-        texts = [h + layout.flat(t.value) for h, t in zip(heads, utility.settings, strict=True)]
+        texts = [_setting(setting, layout) for setting in utility.settings]
         pad = " " * indent
         flat = f"{pad}utility {{ {'  '.join(texts)} }}" if texts else f"{pad}utility {{ }}"
         if not self.holds(utility) and len(flat) <= WIDTH:
             return [Line(flat, utility)]
         lines = [Line(f"{pad}utility {{", utility)]
-        for head, setting in zip(heads, utility.settings, strict=True):
-            value = layout.lay(setting.value, indent + 2, indent + 2 + len(head))
-            lines += _lines(head + value, setting, indent + 2)
+        for setting in utility.settings:
+            text = _lay_setting(setting, indent + 2, layout)
+            lines += _lines(text, setting, indent + 2)
         return [*lines, Line(pad + "}")]
 
     def _agent(self, code: s.Code, indent: int) -> list[Line]:
@@ -203,12 +221,60 @@ def _equation(head: str, value: Term, indent: int, layout: Layout) -> str:
     return f"{head} = {layout.lay(value, indent, column)}"
 
 
+def _condition(head: str, condition: s.Expr | None, indent: int, layout: Layout) -> str:
+    """What a condition may follow: `where` on the same line if it fits there."""
+    if condition is None:
+        return head
+    column = indent + len(head) + len(" where ")
+    if layout.fits(condition, column, 0):
+        return f"{head} where {layout.flat(condition)}"
+    below = layout.lay(condition, indent + 2, indent + 2 + len("where "))
+    return f"{head}\n{' ' * (indent + 2)}where {below}"
+
+
+def _requirement(item: s.Requirement, indent: int, layout: Layout) -> str:
+    if isinstance(item, s.Always):
+        head = f"require {item.name}: always "
+        return head + layout.lay(item.holds, indent, indent + len(head))
+    head = f"require {item.name}: within "
+    parts = ((head, item.steps), ("reach ", item.goal), ("from ", item.source))
+    flat = " ".join([*(word + layout.flat(e) for word, e in parts), f"using {item.policy}"])
+    if indent + len(flat) <= WIDTH and layout.plain(item):
+        return flat
+    pad = indent + 2
+    lines = [word + layout.lay(e, pad, pad + len(word)) for word, e in parts]
+    return ("\n" + " " * pad).join([*lines, f"using {item.policy}"])
+
+
+def _setting(setting: s.Setting | s.Costs, layout: Layout) -> str:
+    if isinstance(setting, s.Setting):
+        return f"{setting.key} {layout.flat(setting.value)}"
+    entries = ", ".join(f'"{c.operation}": {layout.flat(c.ticks)}' for c in setting.entries)
+    return f"costs {{ {entries} }}"
+
+
+def _lay_setting(setting: s.Setting | s.Costs, indent: int, layout: Layout) -> str:
+    if isinstance(setting, s.Setting):
+        head = f"{setting.key} "
+        return head + layout.lay(setting.value, indent, indent + len(head))
+    flat = _setting(setting, layout)
+    if indent + len(flat) <= WIDTH and layout.plain(setting):
+        return flat
+    pad = "\n" + " " * (indent + 2)
+    heads = [f'"{c.operation}": ' for c in setting.entries]
+    lines = [
+        h + layout.lay(c.ticks, indent + 2, indent + 2 + len(h), 1) + ","
+        for h, c in zip(heads, setting.entries, strict=True)
+    ]
+    return f"costs {{{pad}{pad.join(lines)}\n{' ' * indent}}}"
+
+
 def _aligned(item: Item) -> str:
     """The kind of run that an item belongs to, or nothing."""
     match item:
-        case s.Next() | s.Reward() | s.Done():
+        case s.Next() | s.Reward() | s.Done() | s.Assign():
             return "equation"
-        case s.Enum() | s.Const() | s.Define() | s.Assign():
+        case s.Enum() | s.Const() | s.Define():
             return type(item).__name__
         case _:
             return ""

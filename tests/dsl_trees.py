@@ -11,7 +11,7 @@ from dsl import syntax as s
 NAMES = st.sampled_from(
     ["a", "b", "row", "temperature", "NEXT", "_x1", "other", "ends", "in_", "iff"]
 )
-OPS = ["+", "-", "*", "/", "div", "mod", "and", "or", "implies"]
+OPS = ["+", "-", "*", "/", "div", "mod", "and", "or", "implies", "|", "^", "&", "<<", ">>"]
 CHAINS = [["<", "<="], [">", ">="]]
 
 
@@ -62,8 +62,9 @@ def _matches(draw: st.DrawFn, below: st.SearchStrategy[s.Expr]) -> s.Expr:
 
 def _larger(below: st.SearchStrategy[s.Expr]) -> st.SearchStrategy[s.Expr]:
     several = st.lists(below, min_size=1, max_size=4).map(tuple)
+    changes = st.builds(s.Change, below, below)
     return st.one_of(
-        st.builds(unary, st.sampled_from(["not", "-"]), below),
+        st.builds(unary, st.sampled_from(["not", "-", "~"]), below),
         st.builds(binary, st.sampled_from(OPS), below, below),
         st.builds(binary, st.sampled_from(OPS), below, below),
         _compares(below),
@@ -71,6 +72,11 @@ def _larger(below: st.SearchStrategy[s.Expr]) -> st.SearchStrategy[s.Expr]:
         st.builds(s.Let, NAMES, below, below),
         _matches(below),
         st.builds(s.Call, NAMES, st.lists(below, max_size=3).map(tuple)),
+        st.builds(s.Call, st.just("int"), st.tuples(below)),
+        st.builds(s.Resize, st.sampled_from(["bits", "sext"]), below, below),
+        st.builds(s.Fold, NAMES, below, NAMES, below, below, below),
+        st.builds(s.Quantifier, st.sampled_from(["forall", "exists"]), NAMES, below, below, below),
+        st.builds(s.With, below, st.lists(changes, min_size=1, max_size=3).map(tuple)),
         st.builds(s.Index, below, below),
         st.builds(s.ArrayLit, several),
         st.builds(s.ArrayFor, NAMES, below, below, below),
@@ -84,6 +90,7 @@ FINITE = st.recursive(
         st.just(s.BoolType()),
         st.builds(s.IntType, SMALL, SMALL),
         st.builds(s.RatType, SMALL, SMALL),
+        st.builds(s.BitsType, SMALL),
         st.builds(s.NamedType, NAMES),
     ),
     lambda below: st.builds(s.ArrayType, SMALL, below),
@@ -127,7 +134,10 @@ PARAMETERS = st.lists(st.builds(s.Parameter, NAMES, TYPES), max_size=3).map(tupl
 DEFS = st.builds(s.Def, NAMES, PARAMETERS, TYPES, EXPRS)
 DEFINES = st.builds(s.Define, NAMES, EXPRS)
 ENVIRONMENT_ITEMS = st.one_of(
-    st.builds(s.State, NAMES, FINITE, EXPRS | DISTS),
+    st.builds(s.State, NAMES, FINITE, EXPRS | DISTS | st.builds(s.AnyStart, st.none() | EXPRS)),
+    st.builds(s.Unknown, NAMES, FINITE),
+    st.builds(s.Assume, EXPRS),
+    st.builds(s.Adversary, NAMES, FINITE, st.none() | EXPRS),
     st.builds(s.Observe, SOME_NAMES),
     st.builds(s.Action, NAMES, FINITE),
     st.builds(s.Chance, NAMES, TYPES, DISTS),
@@ -140,16 +150,33 @@ ENVIRONMENT_ITEMS = st.one_of(
     DEFS,
 )
 SETTINGS = st.builds(s.Setting, st.sampled_from(["discount", "horizon", "better"]), SMALL)
-STATEMENTS = DEFINES | st.builds(s.Assign, NAMES, EXPRS)
-POLICIES = st.lists(STATEMENTS, max_size=3).map(lambda body: s.Policy("main", tuple(body)))
-SLOTS = st.one_of(st.builds(s.Param, NAMES, FINITE, SMALL), TABLES, DEFS)
+COSTS = st.builds(
+    s.Costs,
+    st.lists(
+        st.builds(s.Cost, st.sampled_from(["*", "index", "a # b", "<<", "("]), SMALL),
+        min_size=1,
+        max_size=12,
+    ).map(tuple),
+)
+REQUIREMENTS = st.builds(s.Always, NAMES, EXPRS) | st.builds(
+    s.Reach, NAMES, SMALL, EXPRS, EXPRS, NAMES | st.just("main")
+)
+STATEMENTS = DEFINES | st.builds(s.Assign, NAMES, EXPRS) | st.builds(s.Next, NAMES, EXPRS)
+BODIES = st.lists(STATEMENTS, max_size=3).map(tuple)
+SLOTS = st.one_of(
+    st.builds(s.Memory, NAMES, FINITE, SMALL),
+    st.builds(s.Param, NAMES, FINITE, SMALL),
+    TABLES,
+    DEFS,
+)
 
 
 @st.composite
 def codes(draw: st.DrawFn) -> s.Code:
-    """An agent: some slots and one policy."""
+    """An agent: some slots, one policy without a name, and perhaps further ones."""
     slots = draw(st.lists(SLOTS, max_size=2))
-    slots.insert(draw(st.integers(0, len(slots))), draw(POLICIES))
+    for name in ["main", *draw(st.lists(NAMES, max_size=2, unique=True))]:
+        slots.insert(draw(st.integers(0, len(slots))), s.Policy(name, draw(BODIES)))
     return s.Code(tuple(slots))
 
 
@@ -158,6 +185,7 @@ def machines(draw: st.DrawFn) -> s.Machine:
     """A whole machine, well formed but seldom well typed."""
     top = draw(st.lists(st.one_of(ENUMS, CONSTS, TABLES, DEFS), max_size=4))
     environment = s.Environment(tuple(draw(st.lists(ENVIRONMENT_ITEMS, max_size=6))))
-    utility = s.Utility(tuple(draw(st.lists(SETTINGS, max_size=3))))
-    declarations = s.Declarations(draw(NAMES), tuple(top), environment, utility)
+    utility = s.Utility(tuple(draw(st.lists(SETTINGS | COSTS, max_size=3))))
+    required = tuple(draw(st.lists(REQUIREMENTS, max_size=2)))
+    declarations = s.Declarations(draw(NAMES), tuple(top), environment, utility, required)
     return s.Machine(declarations, draw(codes()))
