@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from dsl import syntax as s
 from dsl.errors import Diagnostic
-from dsl.interp import BUILT_INS, NUMBER_BITS_MAX, number_bits
+from dsl.flow import literals_last, parts_of, takes_bits
+from dsl.interp import BITS_FUNCTIONS, BUILT_INS, NUMBER_BITS_MAX, number_bits
 from dsl.span import NO_SPAN, Span, span_of_name
 from dsl.types import (
     ELEMENTS_MAX,
     Array,
+    Bits,
     Bool,
     Enum,
     Int,
@@ -24,11 +26,14 @@ from dsl.types import (
     elements,
     fits,
     join,
+    scalar,
     show_type,
+    with_scalar,
     without_ranges,
 )
 
 LocalTypes: TypeAlias = Mapping[str, Type]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ class Scope:
             return "an enum"
         if name in self.members:
             return f"a member of {self.members[name][0].name}"
-        if name in BUILT_INS:
+        if name in BUILT_INS or name in BITS_FUNCTIONS:
             return "a built-in function"
         if name in self.signatures:
             return "a def"
@@ -112,20 +117,40 @@ class Faults:
 
 
 class Typer:
-    """Infers types; None stands for a type that a reported fault has made unknown."""
+    """Infers types; None stands for a type that a reported fault has made unknown.
+
+    An integer literal is an `int` unless its context asks for bits: what is written beside it (the other operand, branch,
+    entry), or else the type that the whole expression must have. `asked` hands these bits down.
+    """
 
     def __init__(self, scope: Scope, faults: Faults) -> None:
         self.scope, self.faults = scope, faults
+        self.quiet = False
 
-    def infer(self, expr: s.Expr, local: LocalTypes | None = None) -> Type | None:
+    def infer(
+        self, expr: s.Expr, local: LocalTypes | None = None, asked: Bits | None = None
+    ) -> Type | None:
         """The type of an expression, ranges dropped."""
-        return _CASES[type(expr)](self, expr, local or {})
+        return _CASES[type(expr)](self, expr, local or {}, asked)
+
+    def kind_of(self, expr: s.Expr, local: LocalTypes) -> Type | None:
+        """The type of a part of a checked tree, elaborated or not; reports nothing."""
+        return self._quietly(lambda: self.infer(expr, local))
+
+    def _quietly(self, ask: Callable[[], _T]) -> _T:
+        """An answer while faults go unreported and trees may be elaborated."""
+        faults, quiet = self.faults, self.quiet
+        self.faults, self.quiet = Faults(), True
+        try:
+            return ask()
+        finally:
+            self.faults, self.quiet = faults, quiet
 
     def expect(
         self, expr: s.Expr, wanted: Type, local: LocalTypes | None = None, what: str = "this"
     ) -> bool:
         """Report where an expression does not fit a type; says whether it does."""
-        found = self.infer(expr, local)
+        found = self.infer(expr, local, bits_in(wanted))
         if found is None or wanted is UNKNOWN:
             return False
         if not fits(found, wanted):
@@ -137,13 +162,14 @@ class Typer:
         """Report a value of the wrong type."""
         shown = "a number" if isinstance(wanted, Rat) else show_type(without_ranges(wanted))
         message = f"{what} must be {shown}, found {show_type(found)}"
-        self.faults.add("G009", message, node, help=_conversion(node, wanted, found))
+        code, hint = _mixed(wanted, found) or ("G009", _conversion(node, wanted, found))
+        self.faults.add(code, message, node, help=hint)
 
-    def declare(self, name: str, local: LocalTypes, where: s.Node) -> None:
-        """Report a local name that is already taken."""
+    def declare(self, name: str, local: LocalTypes, where: s.Node, index: int = 0) -> None:
+        """Report a local name that is already taken; `index` says which of the node's names it is."""
         taken = "a local value" if name in local else self.scope.declared(name)
         if taken:
-            self.faults.add("G007", f"{name} is already the name of {taken}", where, name=0)
+            self.faults.add("G007", f"{name} is already the name of {taken}", where, name=index)
 
     def infer_dist(self, dist: s.Dist, wanted: Type, local: LocalTypes) -> None:
         """Check the values and weights of a distribution."""
@@ -153,7 +179,7 @@ class Typer:
                     self._weighted(entry, wanted, local)
             case s.DistFor(var, low, high, entry):
                 self.declare(var, local, dist)
-                if self._ends(low, high):
+                if self._ends(low, high, local):
                     self.constant_range(low, high, dist)
                 self._weighted(entry, wanted, {**local, var: Int()})
             case s.DistIf(test, then, otherwise):
@@ -171,20 +197,64 @@ class Typer:
         self.expect(entry.value, wanted, local, "a value drawn here")
         self.expect(entry.weight, Rat(), local, "a weight")
 
-    def _ends(self, low: s.Expr, high: s.Expr) -> bool:
-        return all([self.constant(end, Int(), "the end of a range") for end in (low, high)])
+    def _ends(self, low: s.Expr, high: s.Expr, local: LocalTypes) -> bool:
+        what = "the end of a range"
+        return all([self.constant(end, Int(), what, local) for end in (low, high)])
 
-    def constant(self, expr: s.Expr, wanted: Type, what: str) -> bool:
+    def constant(
+        self, expr: s.Expr, wanted: Type, what: str, local: LocalTypes | None = None
+    ) -> bool:
         """Report an expression that is not constant or does not fit; says whether it is in order."""
         for node in s.walk(expr):
             if isinstance(node, s.Primed) or (
                 isinstance(node, s.Name)
-                and node.name in self.scope.types
-                and node.name not in self.scope.constants
+                and (
+                    (node.name in self.scope.types and node.name not in self.scope.constants)
+                    or (local is not None and node.name in local)
+                )
             ):
                 self.faults.add("G021", f"{what} must be constant, {node.name} is not", node)
                 return False
         return self.expect(expr, wanted, {}, what)
+
+    def constant_width(self, width: s.Expr) -> int | None:
+        """The constant width of some bits; the checker that owns the constants overrides this."""
+        raise NotImplementedError
+
+    def joint_scalar(self, expr: s.Expr, local: LocalTypes) -> Bits | Rat | None:
+        """The bits or rationals that an expression is made of; None where it is made of neither.
+
+        Reads the names, calls and conversions whose values may become the value of the expression, and nothing else.
+        """
+        found: Bits | Rat | None = None
+        match expr:
+            case s.Name(name) | s.Primed(name):
+                key = name + "'" if isinstance(expr, s.Primed) else name
+                kind = local.get(key) or self.scope.types.get(key)
+                return None if kind is None else _joining(kind)
+            case s.RatLit() | s.Binary("/"):
+                return Rat()
+            case s.Resize(_, width):
+                bits = self._quietly(lambda: self.constant_width(width))
+                return None if bits is None else Bits(bits)
+            case s.BitsOp():
+                return _joining(_bits_op_type(expr))
+            case s.Call(name) if name in self.scope.signatures:
+                return _joining(self.scope.signatures[name].result)
+            case s.Let(name, value):
+                local = {**local, name: self.joint_scalar(value, local) or Int()}
+            case s.Fold(acc, _, var):
+                local = {**local, acc: Int(), var: Int()}
+            case s.ArrayFor(var):
+                local = {**local, var: Int()}
+            case _:
+                pass
+        for part in parts_of(expr):
+            kind = self.joint_scalar(part, local)
+            if isinstance(kind, Bits):
+                return kind
+            found = found or kind
+        return found
 
     def _bind(self, name: str, value: s.Expr, local: LocalTypes, where: s.Node) -> dict[str, Type]:
         self.declare(name, local, where)
@@ -193,21 +263,32 @@ class Typer:
 
     # --- one method a node -----------------------------------------------------------------------
 
-    def _int_literal(self, expr: s.IntLit, local: LocalTypes) -> Type | None:
-        if type(expr.value) is not int or number_bits(expr.value) > NUMBER_BITS_MAX:
+    def _bool_literal(self, expr: s.BoolLit, local: LocalTypes, asked: Bits | None) -> Type | None:
+        return Bool()
+
+    def _int_literal(self, expr: s.IntLit, local: LocalTypes, asked: Bits | None) -> Type | None:
+        value = expr.value
+        if type(value) is not int or number_bits(value) > NUMBER_BITS_MAX:
             message = f"a literal that is no integer of at most {NUMBER_BITS_MAX:,} bits"
             self.faults.add("G019", message, expr)
             return None
-        return Int()
+        if asked is None:
+            return Int()
+        if not 0 <= value < 1 << asked.width:
+            shown, rest = show_type(asked), value % (1 << asked.width)
+            message = f"{value} does not fit {shown}, which holds 0..{(1 << asked.width) - 1}"
+            self.faults.add("G032", message, expr, help=f"{shown}({value}) is {rest}")
+            return None
+        return asked
 
-    def _rat_literal(self, expr: s.RatLit, local: LocalTypes) -> Type | None:
+    def _rat_literal(self, expr: s.RatLit, local: LocalTypes, asked: Bits | None) -> Type | None:
         if type(expr.value) is not Fraction or number_bits(expr.value) > NUMBER_BITS_MAX:
             message = f"a literal that is no rational of at most {NUMBER_BITS_MAX:,} bits"
             self.faults.add("G019", message, expr)
             return None
         return Rat()
 
-    def _name(self, expr: s.Name, local: LocalTypes) -> Type | None:
+    def _name(self, expr: s.Name, local: LocalTypes, asked: Bits | None) -> Type | None:
         name, scope = expr.name, self.scope
         kind = local.get(name) or scope.types.get(name)
         if kind is not None:
@@ -222,7 +303,7 @@ class Typer:
             )
         elif name in scope.faulty:
             pass
-        elif name in scope.signatures or name in BUILT_INS:
+        elif name in scope.signatures or name in BUILT_INS or name in BITS_FUNCTIONS:
             self.faults.add("G010", f"{name} is a function, not a value", expr, help=f"{name}(…)")
         elif name in scope.hidden:
             self.faults.add("G011", f"{name} cannot be read here: {scope.hidden[name]}", expr)
@@ -250,7 +331,7 @@ class Typer:
         self.faults.add("G006", f"unknown {what} {name}", where, name=index, help=hint)
         return near
 
-    def _primed(self, expr: s.Primed, local: LocalTypes) -> Type | None:
+    def _primed(self, expr: s.Primed, local: LocalTypes, asked: Bits | None) -> Type | None:
         key = expr.name + "'"
         kind = local.get(key) or self.scope.types.get(key)
         if kind is not None:
@@ -264,7 +345,7 @@ class Typer:
             self.unknown(key, expr, known, "next value")
         return None
 
-    def _member(self, expr: s.Member, local: LocalTypes) -> Type | None:
+    def _member(self, expr: s.Member, local: LocalTypes, asked: Bits | None) -> Type | None:
         enum = self.scope.enums.get(expr.enum)
         if enum is None:
             if expr.enum not in self.scope.faulty:
@@ -279,87 +360,177 @@ class Typer:
             return enum
         return None
 
-    def _unary(self, expr: s.Unary, local: LocalTypes) -> Type | None:
+    def _unary(self, expr: s.Unary, local: LocalTypes, asked: Bits | None) -> Type | None:
         if expr.op == "not":
             self.expect(expr.operand, Bool(), local, "the operand of not")
             return Bool()
-        return self._number(expr.operand, local, "the operand of -")
+        kind = self.infer(expr.operand, local, asked)
+        if expr.op == "~":
+            return self._bits(kind, expr.operand, "the operand of ~")
+        return self._number(kind, expr.operand, "the operand of -", bits=True)
 
-    def _number(self, expr: s.Expr, local: LocalTypes, what: str) -> Type | None:
-        kind = self.infer(expr, local)
-        if kind is not None and not isinstance(kind, (Int, Rat)):
-            hint = "ord(…) is the number of a member" if isinstance(kind, Enum) else None
-            if isinstance(kind, Bool):
-                hint = "if … then 1 else 0"
-            self.faults.add(
-                "G009", f"{what} must be a number, found {show_type(kind)}", expr, help=hint
-            )
+    def _number(
+        self, kind: Type | None, operand: s.Expr, what: str, *, bits: bool = False
+    ) -> Type | None:
+        """The type of an operand, or None where it is no number (nor bits, where these will do)."""
+        if kind is None or isinstance(kind, (Int, Rat)) or (bits and isinstance(kind, Bits)):
+            return kind
+        hint = _conversion(operand, Rat(), kind)
+        code = "G035" if isinstance(kind, Bits) else "G009"
+        self.faults.add(
+            code, f"{what} must be a number, found {show_type(kind)}", operand, help=hint
+        )
+        return None
+
+    def _bits(
+        self, kind: Type | None, operand: s.Expr, what: str, like: Type | None = None
+    ) -> Bits | None:
+        """The type of an operand, or None where it is not bits; `like` is the type of what stands beside it."""
+        if kind is None or isinstance(kind, Bits):
+            return kind
+        width = like.width if isinstance(like, Bits) else 8
+        if isinstance(kind, Int) and takes_bits(operand):
+            message = f"nothing says how many bits {what} has"
+            self.faults.add("G036", message, operand, help=f"give the width: bits[{width}](…)")
             return None
-        return kind
+        code = "G035" if isinstance(kind, (Int, Rat)) else "G009"
+        hint = _conversion(operand, Bits(width), kind)
+        self.faults.add(code, f"{what} must be bits, found {show_type(kind)}", operand, help=hint)
+        return None
 
-    def _binary(self, expr: s.Binary, local: LocalTypes) -> Type | None:
+    def _binary(self, expr: s.Binary, local: LocalTypes, asked: Bits | None) -> Type | None:
         op = expr.op
         if op in ("and", "or", "implies"):
             self.expect(expr.left, Bool(), local, f"the left side of {op}")
             self.expect(expr.right, Bool(), local, f"the right side of {op}")
             return Bool()
-        if op in ("div", "mod"):
-            self.expect(expr.left, Int(), local, f"the left side of {op}")
-            self.expect(expr.right, Int(), local, f"the right side of {op}")
-            return Int()
-        left = self._number(expr.left, local, f"the left side of {op}")
-        right = self._number(expr.right, local, f"the right side of {op}")
+        if op in ("<<", ">>"):
+            shifted = self.infer(expr.left, local, asked)
+            return self._shift(shifted, expr.left, expr.right, local, op)
+        kinds: list[Type | None] = [None, None]
+        for i, operand in literals_last((expr.left, expr.right)):
+            kinds[i] = self.infer(operand, local, asked)
+            asked = _beside(kinds[i], asked)
+        left, right = kinds
+        if op in _SIGNED:
+            return self._division(expr, left, right)
+        if op in ("&", "|", "^"):
+            first: Type | None = self._bits(left, expr.left, f"the left side of {op}", right)
+            second: Type | None = self._bits(right, expr.right, f"the right side of {op}", left)
+        else:
+            first = self._number(left, expr.left, f"the left side of {op}", bits=True)
+            second = self._number(right, expr.right, f"the right side of {op}", bits=True)
+        return self._agree(first, second, expr.right, f"the sides of {op} must agree")
+
+    def _agree(
+        self, left: Type | None, right: Type | None, where: s.Node, what: str
+    ) -> Type | None:
         if left is None or right is None:
             return None
-        return Rat() if op == "/" else join(left, right)
+        found = join(left, right)
+        if found is None:
+            code, hint = _mixed(left, right) or ("G009", None)
+            message = f"{what}, found {show_type(left)} and {show_type(right)}"
+            self.faults.add(code, message, where, help=hint)
+        return found
 
-    def _compare(self, expr: s.Compare, local: LocalTypes) -> Type | None:
-        kinds = [self.infer(operand, local) for operand in expr.operands]
+    def _division(self, expr: s.Binary, left: Type | None, right: Type | None) -> Type | None:
+        op = expr.op
+        if isinstance(left, Bits) or isinstance(right, Bits):
+            message = f"{op} does not say whether its bits have a sign"
+            unsigned, signed = _SIGNED[op]
+            hint = f"{unsigned}(a, b) divides without a sign, {signed}(a, b) with one"
+            self.faults.add("G034", message, expr, help=hint)
+            return None
+        sides = (
+            (left, expr.left, f"the left side of {op}"),
+            (
+                right,
+                expr.right,
+                f"the right side of {op}",
+            ),
+        )
+        if op == "/":
+            found = [self._number(*side) for side in sides]
+            return None if None in found else Rat()
+        for kind, operand, what in sides:
+            if kind is not None and not fits(kind, Int()):
+                self.mismatch(operand, Int(), kind, what)
+        return Int()
+
+    def _shift(
+        self, kind: Type | None, left: s.Expr, amount: s.Expr, local: LocalTypes, op: str
+    ) -> Type | None:
+        by = self.infer(amount, local)
+        if by is not None and not isinstance(by, (Int, Bits)):
+            message = f"the amount of {op} must be an int or bits, found {show_type(by)}"
+            self.faults.add("G009", message, amount, help=_conversion(amount, Int(), by))
+        return self._bits(kind, left, f"what {op} shifts")
+
+    def _compare(self, expr: s.Compare, local: LocalTypes, asked: Bits | None) -> Type | None:
+        asked, operands = None, expr.operands
+        kinds: list[Type | None] = [None] * len(operands)
+        for i, operand in literals_last(operands):
+            kinds[i] = self.infer(operand, local, asked)
+            asked = _beside(kinds[i], asked)
         for i, op in enumerate(expr.ops):
             left, right = kinds[i], kinds[i + 1]
             if left is None or right is None:
                 continue
             if op in ("==", "!="):
-                if join(left, right) is None:
-                    message = f"{show_type(left)} and {show_type(right)} cannot be compared"
-                    self.faults.add("G009", message, expr.operands[i + 1])
-                continue
-            for kind, operand in ((left, expr.operands[i]), (right, expr.operands[i + 1])):
-                if not isinstance(kind, (Int, Rat)):
-                    hint = "ord(…) is the number of a member" if isinstance(kind, Enum) else None
-                    message = f"{op} compares numbers, found {show_type(kind)}"
-                    self.faults.add("G009", message, operand, help=hint)
+                what = "what is compared must agree"
+                self._agree(left, right, expr.operands[i + 1], what)
+            elif isinstance(left, Bits) or isinstance(right, Bits):
+                self._unsigned(op, expr.operands[i], expr.operands[i + 1])
+            else:
+                self._ordered(op, left, expr.operands[i])
+                self._ordered(op, right, expr.operands[i + 1])
         return Bool()
 
-    def _if(self, expr: s.If, local: LocalTypes) -> Type | None:
-        self.expect(expr.test, Bool(), local, "a test")
-        return self._joined([expr.then, expr.otherwise], local, "the branches of if")
+    def _ordered(self, op: str, kind: Type, operand: s.Expr) -> None:
+        if not isinstance(kind, (Int, Rat)):
+            hint = "ord(…) is the number of a member" if isinstance(kind, Enum) else None
+            message = f"{op} compares numbers, found {show_type(kind)}"
+            self.faults.add("G009", message, operand, help=hint)
 
-    def _joined(self, bodies: list[s.Expr], local: LocalTypes, what: str) -> Type | None:
-        kinds: list[Type | None] = []
-        for body in bodies:  # no comprehension: its frame would count where branches nest deeply
-            kinds.append(self.infer(body, local))
+    def _unsigned(self, op: str, left: s.Expr, right: s.Expr) -> None:
+        """Report a comparison of bits that does not say how they are read."""
+        name = "le" if "=" in op else "lt"
+        order = "b, a" if ">" in op else "a, b"
+        span = left.span.to(right.span) if left.span != NO_SPAN else NO_SPAN
+        message = f"{op} does not say whether its bits have a sign"
+        hint = f"u{name}({order}) compares without a sign, s{name}({order}) with one"
+        self.faults.add("G033", message, span, help=hint)
+
+    def _if(self, expr: s.If, local: LocalTypes, asked: Bits | None) -> Type | None:
+        self.expect(expr.test, Bool(), local, "a test")
+        return self._joined((expr.then, expr.otherwise), local, "the branches of if", asked)
+
+    def _joined(
+        self, bodies: tuple[s.Expr, ...], local: LocalTypes, what: str, asked: Bits | None
+    ) -> Type | None:
+        kinds: list[Type | None] = [None] * len(bodies)
+        for i, body in literals_last(bodies):
+            kinds[i] = self.infer(body, local, asked)
+            asked = _beside(kinds[i], asked)
         joint: Type | None = None
         for kind, body in zip(kinds, bodies, strict=True):
             if kind is None:
                 return None
-            found = kind if joint is None else join(joint, kind)
-            if found is None and joint is not None:
-                message = f"{what} must agree, found {show_type(joint)} and {show_type(kind)}"
-                self.faults.add("G009", message, body)
+            joint = kind if joint is None else self._agree(joint, kind, body, f"{what} must agree")
+            if joint is None:
                 return None
-            joint = found
         return joint
 
-    def _let(self, expr: s.Let, local: LocalTypes) -> Type | None:
-        return self.infer(expr.body, self._bind(expr.name, expr.value, local, expr))
+    def _let(self, expr: s.Let, local: LocalTypes, asked: Bits | None) -> Type | None:
+        return self.infer(expr.body, self._bind(expr.name, expr.value, local, expr), asked)
 
-    def _match(self, expr: s.Match, local: LocalTypes) -> Type | None:
+    def _match(self, expr: s.Match, local: LocalTypes, asked: Bits | None) -> Type | None:
         self._patterns(expr.subject, expr.arms, expr.otherwise is not None, local, expr)
         bodies = [arm.body for arm in expr.arms]
         if expr.otherwise is not None:
             bodies.append(expr.otherwise)
-        return self._joined(bodies, local, "the arms of match")
+        return self._joined(tuple(bodies), local, "the arms of match", asked)
 
     def _patterns(
         self,
@@ -383,17 +554,19 @@ class Typer:
                     "G021", f"a pattern must be constant, {pattern.name} is not", pattern
                 )
                 continue
-            found = self.infer(pattern)
+            found = self.infer(pattern, None, None if kind is None else bits_in(kind))
             if kind is not None and found is not None and join(kind, found) is None:
                 message = f"a pattern must be {show_type(kind)}, found {show_type(found)}"
-                hint = _list_members(kind) if isinstance(kind, Enum) else None
-                self.faults.add("G009", message, pattern, help=hint)
+                code, hint = _mixed(kind, found) or ("G009", None)
+                if isinstance(kind, Enum):
+                    hint = _list_members(kind)
+                self.faults.add(code, message, pattern, help=hint)
             key = type(pattern), getattr(pattern, "value", None), getattr(pattern, "name", pattern)
             if key in seen:
                 self.faults.add("G026", "this pattern stands twice", pattern)
             seen[key] = pattern
 
-    def _call(self, expr: s.Call, local: LocalTypes) -> Type | None:
+    def _call(self, expr: s.Call, local: LocalTypes, asked: Bits | None) -> Type | None:
         name, args = expr.name, expr.args
         if name in _BUILT_IN_TYPES:
             low, high, rule = _BUILT_IN_TYPES[name]
@@ -401,7 +574,7 @@ class Typer:
                 wanted = f"{low}" if low == high else f"{low} or more"
                 self._arguments(expr, wanted)
                 return None
-            return rule(self, expr, local)
+            return rule(self, expr, local, asked)
         if name in self.scope.enums:
             if len(args) != 1:
                 self._arguments(expr, "1")
@@ -420,7 +593,7 @@ class Typer:
                 message = f"{name} cannot be read here: {self.scope.hidden[name]}"
                 self.faults.add("G011", message, expr, name=0)
             else:
-                known = [*self.scope.signatures, *BUILT_INS, *self.scope.enums]
+                known = [*self.scope.signatures, *_BUILT_IN_TYPES, *self.scope.enums]
                 self.unknown(name, expr, known, "function", index=0)
             return None
         if len(args) != len(signature.parameters):
@@ -434,27 +607,75 @@ class Typer:
         message = f"{expr.name} takes {wanted} argument{plural}, found {len(expr.args)}"
         self.faults.add("G010", message, expr)
 
-    def _numbers(self, expr: s.Call, local: LocalTypes) -> Type | None:
+    def _numbers(self, expr: s.Call, local: LocalTypes, asked: Bits | None) -> Type | None:
         kinds: list[Type | None] = []
         for arg in expr.args:  # no comprehension: its frame would count where calls nest deeply
-            kinds.append(self._number(arg, local, f"an argument of {expr.name}"))
+            kinds.append(self.infer(arg, local))
+        what = f"an argument of {expr.name}"
+        kinds = [self._number(k, arg, what) for k, arg in zip(kinds, expr.args, strict=True)]
         if any(k is None for k in kinds):
             return None
         return Rat() if any(isinstance(k, Rat) for k in kinds) else Int()
 
-    def _floor(self, expr: s.Call, local: LocalTypes) -> Type | None:
+    def _floor(self, expr: s.Call, local: LocalTypes, asked: Bits | None) -> Type | None:
         self.expect(expr.args[0], Rat(), local, "the argument of floor")
         return Int()
 
-    def _ord(self, expr: s.Call, local: LocalTypes) -> Type | None:
+    def _ord(self, expr: s.Call, local: LocalTypes, asked: Bits | None) -> Type | None:
         kind = self.infer(expr.args[0], local)
         if kind is not None and not isinstance(kind, Enum):
             message = f"ord takes a member of an enum, found {show_type(kind)}"
             self.faults.add("G009", message, expr.args[0])
         return Int()
 
-    def _index(self, expr: s.Index, local: LocalTypes) -> Type | None:
-        array, index = self.infer(expr.array, local), self.infer(expr.index, local)
+    def _read_bits(self, expr: s.Call, local: LocalTypes, asked: Bits | None) -> Type | None:
+        operand = expr.args[0]
+        kind = self.infer(operand, local)
+        if isinstance(kind, (Int, Rat)):
+            message = f"{expr.name} reads bits as a number, found {show_type(kind)}"
+            whole = isinstance(kind, Int)
+            hint = "it is an int already" if whole else "floor(…) makes an int of a rat"
+            self.faults.add("G009", message, operand, help=hint)
+        else:
+            self._bits(kind, operand, f"the argument of {expr.name}")
+        return Int()
+
+    def _two_bits(self, expr: s.Call, local: LocalTypes, asked: Bits | None) -> Type | None:
+        kinds: list[Type | None] = [None, None]
+        for i, operand in literals_last(expr.args):
+            kinds[i] = self.infer(operand, local, asked)
+            asked = _beside(kinds[i], asked)
+        first = self._bits(kinds[0], expr.args[0], f"the first argument of {expr.name}", kinds[1])
+        second = self._bits(kinds[1], expr.args[1], f"the second argument of {expr.name}", kinds[0])
+        return self._agree(first, second, expr.args[1], f"the arguments of {expr.name} must agree")
+
+    def _compare_bits(self, expr: s.Call, local: LocalTypes, asked: Bits | None) -> Type | None:
+        self._two_bits(expr, local, None)
+        return Bool()
+
+    def _ashr(self, expr: s.Call, local: LocalTypes, asked: Bits | None) -> Type | None:
+        kind = self.infer(expr.args[0], local, asked)
+        return self._shift(kind, expr.args[0], expr.args[1], local, "ashr")
+
+    def _resize(self, expr: s.Resize, local: LocalTypes, asked: Bits | None) -> Type | None:
+        width = self.constant_width(expr.width)
+        kind = self.infer(expr.operand, local)
+        if expr.word == "sext":
+            self._bits(kind, expr.operand, "the argument of sext")
+        elif kind is not None and not isinstance(kind, (Int, Bits)):
+            message = f"bits[…](…) takes bits or an int, found {show_type(kind)}"
+            hint = _conversion(expr.operand, Int(), kind)
+            self.faults.add("G009", message, expr.operand, help=hint)
+        return None if width is None else Bits(width)
+
+    def _bits_op(self, expr: s.BitsOp, local: LocalTypes, asked: Bits | None) -> Type | None:
+        if self.quiet:
+            return _bits_op_type(expr)
+        self.faults.add("G009", f"{expr.op} with a width of its own cannot be written", expr)
+        return None
+
+    def _index(self, expr: s.Index, local: LocalTypes, asked: Bits | None) -> Type | None:
+        array, index = self.infer(expr.array, local, asked), self.infer(expr.index, local)
         if array is None:
             return None
         if not isinstance(array, Array):
@@ -462,23 +683,78 @@ class Typer:
                 "G009", f"only arrays have an index, found {show_type(array)}", expr.array
             )
             return None
-        wanted: Type = array.index or Int()
-        if index is not None and not fits(index, wanted):
-            self.mismatch(expr.index, wanted, index, "the index")
+        self._fits_index(array, index, expr.index)
         return array.item
 
-    def _array(self, expr: s.ArrayLit, local: LocalTypes) -> Type | None:
-        item = self._joined(list(expr.items), local, "the entries of an array")
+    def _fits_index(self, array: Array, found: Type | None, index: s.Expr) -> None:
+        wanted: Type = array.index or Int()
+        if found is not None and not fits(found, wanted):
+            self.mismatch(index, wanted, found, "the index")
+
+    def _array(self, expr: s.ArrayLit, local: LocalTypes, asked: Bits | None) -> Type | None:
+        item = self._joined(expr.items, local, "the entries of an array", asked)
         return None if item is None else self._bounded(len(expr.items), item, expr)
 
-    def _array_for(self, expr: s.ArrayFor, local: LocalTypes) -> Type | None:
+    def _array_for(self, expr: s.ArrayFor, local: LocalTypes, asked: Bits | None) -> Type | None:
         self.declare(expr.var, local, expr)
-        constant = self._ends(expr.low, expr.high)
-        item = self.infer(expr.body, {**local, expr.var: Int()})
+        constant = self._ends(expr.low, expr.high, local)
+        item = self.infer(expr.body, {**local, expr.var: Int()}, asked)
         if item is None or not constant:
             return None
         length = self.constant_range(expr.low, expr.high, expr)
         return None if length is None else self._bounded(length, item, expr)
+
+    def _with(self, expr: s.With, local: LocalTypes, asked: Bits | None) -> Type | None:
+        if takes_bits(expr.array):
+            found = self.joint_scalar(expr, local)
+            asked = found if isinstance(found, Bits) else asked
+        array = self.infer(expr.array, local, asked)
+        if array is not None and not isinstance(array, Array):
+            message = f"with makes an updated copy of an array, found {show_type(array)}"
+            self.faults.add("G039", message, expr.array)
+        for change in expr.changes:
+            index = self.infer(change.index, local)
+            if isinstance(array, Array):
+                self._fits_index(array, index, change.index)
+                self.expect(change.value, array.item, local, "an entry of this array")
+            else:
+                self.infer(change.value, local)
+        return array if isinstance(array, Array) else None
+
+    def _fold(self, expr: s.Fold, local: LocalTypes, asked: Bits | None) -> Type | None:
+        self.declare(expr.acc, local, expr)
+        inner: dict[str, Type] = {**local, expr.acc: UNKNOWN}
+        self.declare(expr.var, inner, expr, 1)
+        constant = self._ends(expr.low, expr.high, local)
+        found = self.joint_scalar(expr, local)
+        asked = found if isinstance(found, Bits) else asked
+        start = self.infer(expr.start, local, asked)
+        if start is not None:
+            if isinstance(found, Rat) and isinstance(scalar(start), Int):
+                start = with_scalar(start, Rat())
+            inner[expr.acc] = start
+        body = self.infer(expr.body, {**inner, expr.var: Int()}, asked)
+        if constant and self.constant_range(expr.low, expr.high, expr) is None:
+            return None
+        if start is None or body is None:
+            return None
+        if not fits(body, start):
+            message = (
+                f"{expr.acc} begins as {show_type(start)} and a turn makes it {show_type(body)}"
+            )
+            hint = (_mixed(start, body) or ("", _conversion(expr.body, start, body)))[1]
+            self.faults.add("G038", message, expr.body, help=hint)
+            return None
+        return start
+
+    def _quantifier(self, expr: s.Quantifier, local: LocalTypes, asked: Bits | None) -> Type | None:
+        self.declare(expr.var, local, expr)
+        constant = self._ends(expr.low, expr.high, local)
+        inner = {**local, expr.var: Int()}
+        self.expect(expr.body, Bool(), inner, f"what {expr.word} says")
+        if constant:
+            self.constant_range(expr.low, expr.high, expr)
+        return Bool()
 
     def _bounded(self, length: int, item: Type, where: s.Node) -> Type | None:
         """The type of an array, or None where it has too many elements."""
@@ -494,11 +770,62 @@ class Typer:
         raise NotImplementedError
 
 
+def bits_in(kind: Type | None) -> Bits | None:
+    """The bits that values of a type are made of, if any."""
+    found = None if kind is None else scalar(kind)
+    return found if isinstance(found, Bits) else None
+
+
+def _beside(kind: Type | None, asked: Bits | None) -> Bits | None:
+    """What a literal is asked to be beside something of a type; where that has a fault, what the context asks for."""
+    return asked if kind is None else bits_in(kind)
+
+
+def _joining(kind: Type) -> Bits | Rat | None:
+    found = scalar(kind)
+    if isinstance(found, Rat):
+        return Rat()
+    return found if isinstance(found, Bits) else None
+
+
+def _bits_op_type(expr: s.BitsOp) -> Type:
+    """What an elaborated operation on bits gives."""
+    if expr.op in ("int", "sint"):
+        return Int()
+    if expr.op in ("ult", "ule", "slt", "sle"):
+        return Bool()
+    if expr.op == "sext" and isinstance(expr.args[1], s.IntLit):
+        return Bits(expr.args[1].value)
+    return Bits(expr.width)
+
+
+def _mixed(wanted: Type, found: Type) -> tuple[str, str | None] | None:
+    """The code and the hint where bits meet numbers, or bits of another width; else None."""
+    match scalar(wanted), scalar(found):
+        case Bits(width), Bits(other) if width != other:
+            hint = f"bits[{width}](…) cuts or fills with zeros, sext[{width}](…) with the sign"
+            return "G037", hint
+        case (Bits(), Int() | Rat()) | (Int() | Rat(), Bits()):
+            return "G035", _conversion(s.BoolLit(True), scalar(wanted), scalar(found))
+        case _:
+            return None
+
+
 def _conversion(node: s.Node, wanted: Type, found: Type) -> str | None:
     """How a value of one type is made of one of another."""
     match wanted, found:
         case Int(), Rat():
             return "floor(…) makes an int of a rat"
+        case Bits(width), Int():
+            return f"bits[{width}](…) makes bits of an int"
+        case Bits(width), Rat():
+            return f"bits[{width}](floor(…)) makes bits of a rat"
+        case Int() | Rat(), Bits():
+            return "int(…) reads bits without a sign, sint(…) with one"
+        case Bits(), Bool():
+            return "tests are joined by and, or, not"
+        case Bool(), Bits():
+            return "a test compares: … != 0"
         case Int() | Rat(), Bool():
             return "if … then 1 else 0"
         case Int() | Rat(), Enum():
@@ -527,7 +854,10 @@ _PATTERNS = (s.BoolLit, s.IntLit, s.RatLit, s.Name, s.Member)
 UNKNOWN = Array(0, None, Bool())
 """Stands for the type of a local name whose definition has a reported fault."""
 
-_Rule: TypeAlias = Callable[[Typer, s.Call, LocalTypes], Type | None]
+_SIGNED = {"/": ("udiv", "sdiv"), "div": ("udiv", "sdiv"), "mod": ("urem", "srem")}
+"""What divides bits, without a sign and with one."""
+
+_Rule: TypeAlias = Callable[[Typer, s.Call, LocalTypes, Bits | None], Type | None]
 _BUILT_IN_TYPES: Mapping[str, tuple[int, int, _Rule]] = {
     "min": (2, 10_000, Typer._numbers),
     "max": (2, 10_000, Typer._numbers),
@@ -535,10 +865,21 @@ _BUILT_IN_TYPES: Mapping[str, tuple[int, int, _Rule]] = {
     "clamp": (3, 3, Typer._numbers),
     "floor": (1, 1, Typer._floor),
     "ord": (1, 1, Typer._ord),
+    "int": (1, 1, Typer._read_bits),
+    "sint": (1, 1, Typer._read_bits),
+    "ashr": (2, 2, Typer._ashr),
+    "udiv": (2, 2, Typer._two_bits),
+    "urem": (2, 2, Typer._two_bits),
+    "sdiv": (2, 2, Typer._two_bits),
+    "srem": (2, 2, Typer._two_bits),
+    "ult": (2, 2, Typer._compare_bits),
+    "ule": (2, 2, Typer._compare_bits),
+    "slt": (2, 2, Typer._compare_bits),
+    "sle": (2, 2, Typer._compare_bits),
 }
 
-_CASES: Mapping[type[s.Node], Callable[[Typer, Any, LocalTypes], Type | None]] = {
-    s.BoolLit: lambda *_: Bool(),
+_CASES: Mapping[type[s.Node], Callable[[Typer, Any, LocalTypes, Bits | None], Type | None]] = {
+    s.BoolLit: Typer._bool_literal,
     s.IntLit: Typer._int_literal,
     s.RatLit: Typer._rat_literal,
     s.Name: Typer._name,
@@ -554,4 +895,9 @@ _CASES: Mapping[type[s.Node], Callable[[Typer, Any, LocalTypes], Type | None]] =
     s.Index: Typer._index,
     s.ArrayLit: Typer._array,
     s.ArrayFor: Typer._array_for,
+    s.With: Typer._with,
+    s.Fold: Typer._fold,
+    s.Quantifier: Typer._quantifier,
+    s.Resize: Typer._resize,
+    s.BitsOp: Typer._bits_op,
 }

@@ -5,16 +5,25 @@ It defines the language. Programs that pass the checks never raise `EvaluationFa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, TypeAlias
 
 from dsl import syntax as s
-from dsl.polynomial import Polynomial, Weight
+from dsl.polynomial import Polynomial, PolynomialTooLarge, Weight
 from dsl.types import Array, Enum, Type, Value, Variable, contains, show_type
 
 NUMBER_BITS_MAX = 4_096
+
+OPERATIONS = frozenset(
+    "+ - * / div mod & | ^ ~ << >> and or implies not == != < <= > >= if match let call index array with fold forall exists"
+    " min max abs clamp floor ord convert int sint bits sext ashr udiv urem sdiv srem ult ule slt sle".split()
+)
+"""The names of operations that take ticks, as `costs` writes them; unary minus is `-`, `E(i)` is `convert`."""
+
+BITS_FUNCTIONS = frozenset("int sint ashr udiv urem sdiv srem ult ule slt sle".split())
+"""The built-in functions on bits, each of which elaborates to the `BitsOp` of its name."""
 
 Locals: TypeAlias = dict[str, Any]
 
@@ -33,6 +42,7 @@ class Function:
 class Globals:
     """What every expression of a place may read: types of names, values of constants and tables, enums, functions.
 
+    Bodies of functions and values of tables are elaborated (`dsl.elaborate`).
     `prices` overrides the ticks of operations, by the names that `costs` uses; what is not in it takes 1.
     """
 
@@ -53,10 +63,12 @@ class EvaluationFault(Exception):
 
 
 def evaluate(expr: s.Expr, names: Globals, local: Locals | None = None) -> tuple[Value, int]:
-    """The value of an expression and its ticks.
+    """The value of an elaborated expression and its ticks.
 
-    Ticks (docs/language.md): literals and names 0; every operator, comparison made, call, index, `match`, `let`, `if` 1
-    plus what is evaluated; `min` and `max` of n values n-1; array literals and comprehensions 1 plus their elements.
+    Ticks (docs/language.md): literals and names 0; every operator, comparison made, call, index, conversion, `match`,
+    `let`, `if` 1 plus what is evaluated; `min` and `max` of n values n-1; array literals and comprehensions 1 plus their
+    elements; `with` 1 an entry; `fold` 1 plus its start and 1 plus its body a turn; `forall` and `exists` 1 plus their
+    body for each turn made. The ends of ranges are constant and cost nothing.
     """
     evaluator = Evaluator(names)
     value = evaluator.value(expr, dict(local or {}))
@@ -66,19 +78,22 @@ def evaluate(expr: s.Expr, names: Globals, local: Locals | None = None) -> tuple
 class Evaluator:
     """Evaluates expressions and adds up their ticks."""
 
-    __slots__ = ("names", "ticks")
+    __slots__ = ("_price", "names", "ticks")
 
     def __init__(self, names: Globals) -> None:
         self.names = names
         self.ticks = 0
+        self._price: Callable[[str, int], int] = names.prices.get
 
     def charge(self, operation: str, times: int = 1) -> None:
         """Add the ticks of an operation."""
-        prices = self.names.prices
-        self.ticks += times * (prices.get(operation, 1) if prices else 1)
+        self.ticks += times * self._price(operation, 1)
 
     def value(self, expr: s.Expr, local: Locals) -> Any:
-        """The value of an expression; its ticks are added to `ticks`."""
+        """The value of an expression; its ticks are added to `ticks`.
+
+        `local` is written to on the way and is afterwards what it was before.
+        """
         return _CASES[type(expr)](self, expr, local)
 
     def distribution(self, dist: s.Dist, local: Locals) -> tuple[tuple[Any, Weight], ...]:
@@ -101,8 +116,10 @@ class Evaluator:
                 for entry in entries:
                     self._add(entry, local, weights)
             case s.DistFor(var, low, high, entry):
-                for i in range(self.value(low, local), self.value(high, local) + 1):
-                    self._add(entry, {**local, var: i}, weights)
+                inner = dict(local)
+                for i in self._turns(low, high, local):
+                    inner[var] = i
+                    self._add(entry, inner, weights)
             case s.DistIf(test, then, otherwise):
                 self._collect(then if self.value(test, local) else otherwise, local, weights)
             case s.DistLet(name, value, body):
@@ -145,14 +162,15 @@ class Evaluator:
         return self.names.enums[expr.enum].members.index(expr.member)
 
     def _unary(self, expr: s.Unary, local: Locals) -> Any:
+        op = expr.op
         value = self.value(expr.operand, local)
-        self.ticks += 1
-        return not value if expr.op == "not" else -value
+        self.ticks += self._price(op, 1)
+        return not value if op == "not" else -value
 
     def _binary(self, expr: s.Binary, local: Locals) -> Any:
         op = expr.op
         left = self.value(expr.left, local)
-        self.ticks += 1
+        self.ticks += self._price(op, 1)
         if op == "and":
             return self.value(expr.right, local) if left else False
         if op == "or":
@@ -161,26 +179,52 @@ class Evaluator:
             return self.value(expr.right, local) if left else True
         return _bounded(_arithmetic(op, left, self.value(expr.right, local), expr), expr)
 
+    def _bits_op(self, expr: s.BitsOp, local: Locals) -> Any:
+        op, args = expr.op, expr.args
+        first = self.value(args[0], local)
+        if op == "literal":
+            return first
+        if len(args) == 1:
+            self.ticks += self._price(op, 1)
+            return _BITS_UNARY[op](first, expr.width)
+        second = self.value(args[1], local)
+        self.ticks += self._price(op, 1)
+        if op in _SHIFTS:
+            if second < 0:
+                raise EvaluationFault(
+                    "G031", "a shift may be by less than 0", args[1], f"the amount is {second}"
+                )
+        elif op in _DIVISIONS and second == 0:
+            raise EvaluationFault("G013", "the divisor may be 0", args[1])
+        return _BITS_BINARY[op](first, second, expr.width)
+
     def _compare(self, expr: s.Compare, local: Locals) -> Any:
-        left = self.value(expr.operands[0], local)
-        for op, operand in zip(expr.ops, expr.operands[1:], strict=True):
-            right = self.value(operand, local)
-            self.ticks += 1
+        operands = expr.operands
+        left = self.value(operands[0], local)
+        for i, op in enumerate(expr.ops, 1):
+            right = self.value(operands[i], local)
+            self.ticks += self._price(op, 1)
             if not _COMPARISONS[op](left, right):
                 return False
             left = right
         return True
 
     def _if(self, expr: s.If, local: Locals) -> Any:
-        self.ticks += 1
+        self.ticks += self._price("if", 1)
         return self.value(expr.then if self.value(expr.test, local) else expr.otherwise, local)
 
     def _let(self, expr: s.Let, local: Locals) -> Any:
-        self.ticks += 1
-        return self.value(expr.body, {**local, expr.name: self.value(expr.value, local)})
+        self.ticks += self._price("let", 1)
+        value, name = self.value(expr.value, local), expr.name
+        before = local.get(name, _NOTHING)
+        local[name] = value
+        try:
+            return self.value(expr.body, local)
+        finally:
+            _restore(local, name, before)
 
     def _match(self, expr: s.Match, local: Locals) -> Any:
-        self.ticks += 1
+        self.ticks += self._price("match", 1)
         return self.value(self.choose(expr, local), local)
 
     def _call(self, expr: s.Call, local: Locals) -> Any:
@@ -188,11 +232,12 @@ class Evaluator:
         name = expr.name
         built_in = BUILT_INS.get(name)
         if built_in is not None:
-            self.ticks += len(args) - 1 if name in ("min", "max") else 1
+            times = len(args) - 1 if name in ("min", "max") else 1
+            self.ticks += times * self._price(name, 1)
             return built_in(*args)
-        self.ticks += 1
         enum = self.names.enums.get(name)
         if enum is not None:
+            self.ticks += self._price("convert", 1)
             if not 0 <= args[0] < len(enum.members):
                 raise EvaluationFault(
                     "G014",
@@ -201,6 +246,7 @@ class Evaluator:
                     f"the argument is {args[0]}",
                 )
             return args[0]
+        self.ticks += self._price("call", 1)
         function = self.names.functions[name]
         inner: Locals = {}
         for parameter, argument, value in zip(function.parameters, expr.args, args, strict=True):
@@ -212,25 +258,90 @@ class Evaluator:
 
     def _index(self, expr: s.Index, local: Locals) -> Any:
         array, index = self.value(expr.array, local), self.value(expr.index, local)
-        self.ticks += 1
+        self.ticks += self._price("index", 1)
         if not 0 <= index < len(array):
-            raise EvaluationFault(
-                "G014",
-                f"the index may be outside 0..{len(array) - 1}",
-                expr.index,
-                f"the index is {index}",
-            )
+            raise _outside(array, index, expr.index)
         return array[index]
 
     def _array(self, expr: s.ArrayLit, local: Locals) -> Any:
-        self.ticks += 1
+        self.ticks += self._price("array", 1)
         return tuple(self.value(item, local) for item in expr.items)
 
     def _array_for(self, expr: s.ArrayFor, local: Locals) -> Any:
-        ticks = self.ticks + 1
-        low, high = self.value(expr.low, local), self.value(expr.high, local)
-        self.ticks = ticks  # the ends are constant and cost nothing
-        return tuple(self.value(expr.body, {**local, expr.var: i}) for i in range(low, high + 1))
+        self.ticks += self._price("array", 1)
+        var, body = expr.var, expr.body
+        before, items = local.get(var, _NOTHING), []
+        try:
+            for i in self._turns(expr.low, expr.high, local):
+                local[var] = i
+                items.append(self.value(body, local))
+        finally:
+            _restore(local, var, before)
+        return tuple(items)
+
+    def _with(self, expr: s.With, local: Locals) -> Any:
+        items = list(self.value(expr.array, local))
+        for change in expr.changes:
+            index, value = self.value(change.index, local), self.value(change.value, local)
+            self.ticks += self._price("with", 1)
+            if not 0 <= index < len(items):
+                raise _outside(items, index, change.index)
+            items[index] = value
+        return tuple(items)
+
+    def _fold(self, expr: s.Fold, local: Locals) -> Any:
+        price = self._price("fold", 1)
+        self.ticks += price
+        acc, var, body = expr.acc, expr.var, expr.body
+        value = self.value(expr.start, local)
+        before, before_var = local.get(acc, _NOTHING), local.get(var, _NOTHING)
+        try:
+            for i in self._turns(expr.low, expr.high, local):
+                local[acc], local[var] = value, i
+                self.ticks += price
+                value = self.value(body, local)
+        finally:
+            _restore(local, acc, before)
+            _restore(local, var, before_var)
+        return value
+
+    def _quantifier(self, expr: s.Quantifier, local: Locals) -> Any:
+        price = self._price(expr.word, 1)
+        var, body, sought = expr.var, expr.body, expr.word == "exists"
+        before = local.get(var, _NOTHING)
+        try:
+            for i in self._turns(expr.low, expr.high, local):
+                local[var] = i
+                self.ticks += price
+                if self.value(body, local) is sought:
+                    return sought
+        finally:
+            _restore(local, var, before)
+        return not sought
+
+    def _turns(self, low: s.Expr, high: s.Expr, local: Locals) -> range:
+        """The values of a constant range, whose ends cost nothing."""
+        if isinstance(low, s.IntLit) and isinstance(high, s.IntLit):
+            return range(low.value, high.value + 1)
+        ticks = self.ticks
+        turns = range(self.value(low, local), self.value(high, local) + 1)
+        self.ticks = ticks
+        return turns
+
+
+_NOTHING = object()
+
+
+def _restore(local: Locals, name: str, before: Any) -> None:
+    if before is _NOTHING:
+        local.pop(name, None)
+    else:
+        local[name] = before
+
+
+def _outside(array: Sequence[Any], index: int, node: s.Node) -> EvaluationFault:
+    message = f"the index may be outside 0..{len(array) - 1}"
+    return EvaluationFault("G014", message, node, f"the index is {index}")
 
 
 def require_range(kind: Type, value: Value, what: str, node: s.Node) -> None:
@@ -259,7 +370,7 @@ def _arithmetic(op: str, left: Any, right: Any, expr: s.Binary) -> Any:
     if op == "-":
         return left - right
     if op == "*":
-        return left * right
+        return _product(left, right, expr)
     if right == 0:
         raise EvaluationFault("G013", "the divisor may be 0", expr.right)
     if op == "/":
@@ -267,8 +378,16 @@ def _arithmetic(op: str, left: Any, right: Any, expr: s.Binary) -> Any:
     return left // right if op == "div" else left % right
 
 
+def _product(left: Any, right: Any, expr: s.Binary) -> Any:
+    try:
+        return left * right
+    except PolynomialTooLarge as error:
+        raise EvaluationFault("G019", str(error), expr) from None
+
+
 def _bounded(value: Any, expr: s.Expr) -> Any:
-    if number_bits(value) > NUMBER_BITS_MAX:
+    bits = value.bit_length() if type(value) is int else number_bits(value)
+    if bits > NUMBER_BITS_MAX:
         raise EvaluationFault("G019", f"a number longer than {NUMBER_BITS_MAX} bits", expr)
     return value
 
@@ -290,6 +409,65 @@ def _clamp(value: Any, low: Any, high: Any) -> Any:
 def _floor(value: Any) -> int:
     return value.__floor__()  # type: ignore[no-any-return]
 
+
+def signed(value: int, width: int) -> int:
+    """Bits read as a number in two's complement."""
+    return value - (1 << width) if value >> (width - 1) else value
+
+
+def _shift_left(value: int, by: int, width: int) -> int:
+    return (value << by) & ((1 << width) - 1) if by < width else 0
+
+
+def _shift_signed(value: int, by: int, width: int) -> int:
+    return (signed(value, width) >> min(by, width)) & ((1 << width) - 1)
+
+
+def _divide_signed(left: int, right: int, width: int) -> int:
+    """Towards 0; the least number divided by -1 is itself."""
+    a, b = signed(left, width), signed(right, width)
+    quotient = abs(a) // abs(b)
+    return (quotient if (a < 0) == (b < 0) else -quotient) & ((1 << width) - 1)
+
+
+def _rest_signed(left: int, right: int, width: int) -> int:
+    """With the sign of the dividend."""
+    a, b = signed(left, width), signed(right, width)
+    rest = abs(a) % abs(b)
+    return (-rest if a < 0 else rest) & ((1 << width) - 1)
+
+
+_SHIFTS = frozenset(("<<", ">>", "ashr"))
+_DIVISIONS = frozenset(("udiv", "urem", "sdiv", "srem"))
+
+# by name: what comes of operands of this width; `bits` gives this width
+_BITS_UNARY: Mapping[str, Callable[[int, int], int]] = {
+    "-": lambda a, n: -a & ((1 << n) - 1),
+    "~": lambda a, n: ~a & ((1 << n) - 1),
+    "int": lambda a, n: a,
+    "sint": signed,
+    "bits": lambda a, n: a & ((1 << n) - 1),
+}
+_BITS_BINARY: Mapping[str, Callable[[int, int, int], Any]] = {
+    "+": lambda a, b, n: (a + b) & ((1 << n) - 1),
+    "-": lambda a, b, n: (a - b) & ((1 << n) - 1),
+    "*": lambda a, b, n: (a * b) & ((1 << n) - 1),
+    "&": lambda a, b, n: a & b,
+    "|": lambda a, b, n: a | b,
+    "^": lambda a, b, n: a ^ b,
+    "<<": _shift_left,
+    ">>": lambda a, b, n: a >> b if b < n else 0,
+    "ashr": _shift_signed,
+    "udiv": lambda a, b, n: a // b,
+    "urem": lambda a, b, n: a % b,
+    "sdiv": _divide_signed,
+    "srem": _rest_signed,
+    "ult": lambda a, b, n: a < b,
+    "ule": lambda a, b, n: a <= b,
+    "slt": lambda a, b, n: signed(a, n) < signed(b, n),
+    "sle": lambda a, b, n: signed(a, n) <= signed(b, n),
+    "sext": lambda a, target, n: signed(a, n) & ((1 << target) - 1),
+}
 
 BUILT_INS: Mapping[str, Callable[..., Any]] = {
     "min": min,
@@ -326,4 +504,8 @@ _CASES: Mapping[type[s.Node], Callable[[Evaluator, Any, Locals], Any]] = {
     s.Index: Evaluator._index,
     s.ArrayLit: Evaluator._array,
     s.ArrayFor: Evaluator._array_for,
+    s.With: Evaluator._with,
+    s.Fold: Evaluator._fold,
+    s.Quantifier: Evaluator._quantifier,
+    s.BitsOp: Evaluator._bits_op,
 }

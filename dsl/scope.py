@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, TypeAlias, TypeVar
 
 from dsl import syntax as s
-from dsl.infer import UNKNOWN, Faults, LocalTypes, Scope, Signature, Typer
+from dsl.elaborate import elaborate
+from dsl.infer import UNKNOWN, Faults, LocalTypes, Scope, Signature, Typer, bits_in
 from dsl.interp import EvaluationFault, Evaluator, Function, Globals, show_range
 from dsl.types import (
     ELEMENTS_MAX,
+    WIDTH_MAX,
     Array,
+    Bits,
     Bool,
     Enum,
     Int,
@@ -33,6 +37,15 @@ Item: TypeAlias = s.Const | s.Table | s.Def | s.Param
 _T = TypeVar("_T", bound=s.Node)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was worked out of an expression (None where it has a fault), and whether its faults were reported."""
+
+    expr: s.Expr
+    value: Any
+    told: bool
+
+
 class ScopeBuilder(Typer):
     """A scope under construction together with the values of its constants."""
 
@@ -41,8 +54,12 @@ class ScopeBuilder(Typer):
         self.values = dict(names.values)
         self.functions = dict(names.functions)
         self.tables = dict(names.tables)
+        self.prices = dict(names.prices)
         self.calls: dict[str, int] = {}
         self.nestings: dict[str, int] = {}
+        # by identity of expression, which the entries keep alive
+        self._constants: dict[int, _Known] = {}
+        self._widths: dict[int, _Known] = {}
 
     @classmethod
     def extending(cls, outer: ScopeBuilder) -> ScopeBuilder:
@@ -60,6 +77,7 @@ class ScopeBuilder(Typer):
             dict(self.values),
             dict(self.functions),
             dict(self.tables),
+            dict(self.prices),
         )
 
     # --- declaring -------------------------------------------------------------------------------
@@ -122,7 +140,7 @@ class ScopeBuilder(Typer):
     def _declare_value(self, item: s.Const | s.Table | s.Param) -> None:
         kind = None if isinstance(item, s.Const) else self.resolve(item.type)
         before = len(self.faults.found)
-        found = self.infer(item.value)
+        found = self.infer(item.value, None, bits_in(kind))
         if kind is None and isinstance(item, s.Const):
             kind = found
         self.scope.types[item.name] = UNKNOWN if kind is None else kind
@@ -137,7 +155,8 @@ class ScopeBuilder(Typer):
             else:
                 self.mismatch(item.value, kind, found, item.name)
             return
-        value = self.constant_value(item.value)
+        tree = elaborate(self, item.value, kind, {})
+        value = self.constant_value(tree)
         if value is None:
             self.scope.faulty.add(item.name)
             return
@@ -150,7 +169,7 @@ class ScopeBuilder(Typer):
             return
         self.values[item.name] = value
         if isinstance(item, s.Table):
-            self.tables[item.name] = item
+            self.tables[item.name] = item if tree is item.value else replace(item, value=tree)
 
     def _declare_def(self, item: s.Def) -> None:
         local: dict[str, Type] = {}
@@ -181,7 +200,8 @@ class ScopeBuilder(Typer):
             self.scope.faulty.add(item.name)
             return
         self.calls[item.name], self.nestings[item.name] = work, self.nesting(item.body)
-        self.functions[item.name] = Function(item.name, tuple(parameters), result, item.body)
+        body = elaborate(self, item.body, result, local)
+        self.functions[item.name] = Function(item.name, tuple(parameters), result, body)
 
     # --- constants -------------------------------------------------------------------------------
 
@@ -209,17 +229,51 @@ class ScopeBuilder(Typer):
         return deepest
 
     def constant_value(self, expr: s.Expr) -> Any:
-        """The value of a well-typed constant expression, or None with its fault reported."""
+        """The value of a well-typed constant expression, or None with its fault reported.
+
+        What must be bits is elaborated beforehand: an expression by itself says nothing of its literals.
+        """
+        if type(expr) is s.IntLit:
+            return expr.value
+        return self._once(self._constants, expr, self._constant_value)
+
+    def _once(
+        self, known: dict[int, _Known], expr: s.Expr, work_out: Callable[[s.Expr], Any]
+    ) -> Any:
+        """What is worked out of an expression, remembered, so that ranges inside ranges are not worked out over again.
+
+        A fault that nobody was told is worked out again to be told.
+        """
+        before = known.get(id(expr))
+        if before is not None and (before.value is not None or before.told or self.quiet):
+            return before.value
+        value = work_out(expr)
+        known[id(expr)] = _Known(expr, value, not self.quiet)
+        return value
+
+    def _constant_value(self, expr: s.Expr) -> Any:
         if self.bounded_work(expr, {}, "this constant") > WORK_MAX:
             return None
         try:
-            return Evaluator(self.names()).value(expr, {})
+            return Evaluator(self.names()).value(elaborate(self, expr, None, {}), {})
         except EvaluationFault as fault:
             self.faults.add(fault.code, fault.message, fault.node, note=fault.met)
         except KeyError:
             # a name whose definition has a fault of its own
-            if not self.faults.found:
+            if not self.faults.found and not self.quiet:
                 raise
+        return None
+
+    def constant_width(self, width: s.Expr) -> int | None:
+        return self._once(self._widths, width, self._constant_width)  # type: ignore[no-any-return]
+
+    def _constant_width(self, width: s.Expr) -> int | None:
+        if not self.constant(width, Int(), "the width of bits"):
+            return None
+        found = self.constant_value(width)
+        if found is None or 1 <= found <= WIDTH_MAX:
+            return found  # type: ignore[no-any-return]
+        self.faults.add("G030", f"bits have a width of 1..{WIDTH_MAX}, found {found}", width)
         return None
 
     def constant_range(self, low: s.Expr, high: s.Expr, where: s.Node) -> int | None:
@@ -245,9 +299,12 @@ class ScopeBuilder(Typer):
             case s.NamedType(name):
                 enum = self.scope.enums.get(name)
                 if enum is None and name not in self.scope.faulty:
-                    known = [*self.scope.enums, "bool", "int", "rat"]
+                    known = [*self.scope.enums, "bool", "int", "rat", "bits"]
                     self.unknown(name, kind, known, "type")
                 return enum
+            case s.BitsType(width):
+                bits = self.constant_width(width)
+                return None if bits is None else Bits(bits)
             case s.IntType(None, None):
                 return Int()
             case s.RatType(None, None):
@@ -343,6 +400,8 @@ def type_expressions(kind: s.TypeExpr) -> Iterable[s.Expr]:
     match kind:
         case s.IntType(low, high) | s.RatType(low, high):
             yield from (e for e in (low, high) if e is not None)
+        case s.BitsType(width):
+            yield width
         case s.ArrayType(size, item):
             yield size
             yield from type_expressions(item)

@@ -7,22 +7,22 @@ from typing import cast
 
 from dsl import syntax as s
 from dsl.infer import LocalTypes, Typer
-from dsl.types import Int, Type, elements
+from dsl.types import Array, Int, Type, elements, without_ranges
 
 WORK_MAX = 1_000_000
 
 
 class WorkMeter:
-    """Bounds how many units an evaluation takes: each node 1, comparisons of arrays 1 an element more.
+    """Bounds how many units an evaluation takes: each node 1, copies, comparisons and range checks of arrays 1 an element.
 
-    Of branches the dearest counts. `calls` holds the work of each `def`'s body.
+    Of branches the dearest counts, of repetitions every turn. `calls` holds the work of each `def`'s body.
     """
 
     def __init__(self, typer: Typer, calls: Mapping[str, int]) -> None:
         self.typer, self.calls = typer, calls
 
     def work(self, node: s.Expr | s.Dist, local: LocalTypes) -> int:
-        """The bound; assumes that the node is well typed."""
+        """The bound; assumes that the node is well typed, elaborated or not."""
         match node:
             case s.If(test, then, otherwise) | s.DistIf(test, then, otherwise):
                 branches = max(self.work(then, local), self.work(otherwise, local))
@@ -33,30 +33,61 @@ class WorkMeter:
                 dearest = max(self.work(body, local) for body in bodies)
                 return 1 + self.work(subject, local) + patterns + dearest
             case s.Let(name, value, body) | s.DistLet(name, value, body):
-                inner = self._bind(name, self.typer.infer(value, local), local)
+                inner = self._bind(name, self.typer.kind_of(value, local), local)
                 return 1 + self.work(value, local) + self.work(body, inner)
-            case s.ArrayFor(var, low, high, body):
-                return 1 + self._turns(low, high) * self.work(body, {**local, var: Int()})
+            case s.ArrayFor(var, low, high, body) | s.Quantifier(_, var, low, high, body):
+                each = self.work(body, {**local, var: Int()})
+                return self._ends(low, high, local) + self._turns(low, high) * each
+            case s.Fold(acc, start, var, low, high, body):
+                kind = self.typer.kind_of(node, local)
+                inner = self._bind(acc, kind, {**local, var: Int()})
+                turns = self._turns(low, high) * (1 + self.work(body, inner))
+                return self._ends(low, high, local) + self.work(start, local) + turns
             case s.DistFor(var, low, high, entry):
                 inner = {**local, var: Int()}
                 each = self.work(entry.value, inner) + self.work(entry.weight, inner)
-                return 1 + self._turns(low, high) * each
+                return self._ends(low, high, local) + self._turns(low, high) * each
             case s.DistMap(entries):
                 return 1 + sum(
                     self.work(e.value, local) + self.work(e.weight, local) for e in entries
                 )
+            case s.With(array, changes):
+                changed = sum(
+                    1 + self.work(c.index, local) + self.work(c.value, local) for c in changes
+                )
+                copied = self._elements(self.typer.kind_of(array, local))
+                return 1 + copied + changed + self.work(array, local)
             case s.Call(name, args):
-                return 1 + sum(self.work(a, local) for a in args) + self.calls.get(name, 0)
+                below = sum(self.work(a, local) for a in args)
+                return 1 + below + self.calls.get(name, 0) + self._checked(name)
             case s.Compare(_, operands):
-                kinds = [self.typer.infer(o, local) for o in operands]
-                compared = sum(elements(k) for k in kinds if k is not None)
+                compared = sum(self._elements(self.typer.kind_of(o, local)) for o in operands)
                 return compared + sum(self.work(o, local) for o in operands)
+            case s.BitsOp("literal"):
+                return 1
             case _:
-                below = (cast(s.Expr, child) for child in s.children(node))
-                return 1 + sum(self.work(child, local) for child in below)
+                below_all = (cast(s.Expr, child) for child in s.children(node))
+                return 1 + sum(self.work(child, local) for child in below_all)
+
+    def _ends(self, low: s.Expr, high: s.Expr, local: LocalTypes) -> int:
+        """A range itself: 1, and its ends, which take no ticks but are evaluated."""
+        return 1 + self.work(low, local) + self.work(high, local)
 
     def _turns(self, low: s.Expr, high: s.Expr) -> int:
         return self.typer.constant_range(low, high, low) or 0
+
+    def _checked(self, name: str) -> int:
+        """The elements of the arrays whose range a call checks."""
+        signature = self.typer.scope.signatures.get(name)
+        if signature is None:
+            return 0
+        kinds = [p.type for p in signature.parameters] + [signature.result]
+        ranged = [k for k in kinds if isinstance(k, Array) and k != without_ranges(k)]
+        return sum(elements(k) for k in ranged)
+
+    @staticmethod
+    def _elements(kind: Type | None) -> int:
+        return 0 if kind is None else elements(kind)
 
     @staticmethod
     def _bind(name: str, kind: Type | None, local: LocalTypes) -> LocalTypes:
