@@ -336,5 +336,355 @@ CODES: Mapping[str, Page] = {
         "table GAIN: array[41] of int = [for t in 0..39: t]",
         "table GAIN: array[41] of int = [for t in 0..40: t]",
     ),
+    "G030": _page(
+        "bits of no possible width",
+        """
+        `bits[n]` is a vector of n bits, with n a constant from 1 to 64. Longer rows of bits are arrays.
+        """,
+        "state flags: bits[100] = 0",
+        "state flags: array[2] of bits[50] = [0, 0]",
+    ),
+    "G031": _page(
+        "a shift by less than 0",
+        """
+        The amount of `<<`, `>>` and `ashr` is an `int` of at least 0, or bits, which are read without a sign. Shifting by
+        as many bits as there are, or more, gives 0 (for `ashr`, copies of the sign). The amount must be at least 0 for
+        every value of what it reads, under the tests around it.
+        """,
+        "let mark = bits[64](1) << temp - 20",
+        "let mark = bits[64](1) << max(0, temp - 20)",
+    ),
+    "G032": _page(
+        "a literal that does not fit its bits",
+        """
+        Where bits are asked for, an integer literal is bits; `bits[n]` holds 0 to 2^n - 1. `bits[n](i)` takes any `int`
+        modulo 2^n, so that `bits[8](-1)` has all its bits set.
+        """,
+        "state flags: bits[4] = 16",
+        "state flags: bits[4] = bits[4](16)",
+    ),
+    "G033": _page(
+        "a comparison of bits that does not say whether they have a sign",
+        """
+        The same bits are one number without a sign and another one in two's complement. `ult` and `ule` compare without
+        a sign, `slt` and `sle` with one; `==` and `!=` need none. `int(x)` and `sint(x)` read bits as a number.
+        """,
+        """
+        state level: bits[8] = 200
+        let large = level > 7
+        """,
+        """
+        state level: bits[8] = 200
+        let large = ult(7, level)
+        """,
+    ),
+    "G034": _page(
+        "a division of bits that does not say whether they have a sign",
+        """
+        `udiv` and `urem` divide bits without a sign; `sdiv`, towards 0, and `srem`, with the sign of the dividend, read
+        them in two's complement. `/`, `div` and `mod` divide numbers.
+        """,
+        """
+        state level: bits[8] = 200
+        let half = level div 2
+        """,
+        """
+        state level: bits[8] = 200
+        let half = udiv(level, 2)
+        """,
+    ),
+    "G035": _page(
+        "bits and numbers in one place",
+        """
+        Bits are no numbers: `bits[n](i)` makes bits of an `int`, `int(x)` and `sint(x)` read bits as one, without and with
+        a sign. Only an integer literal takes the type that its place asks for.
+        """,
+        """
+        state level: bits[8] = 200
+        let sum = level + temp
+        """,
+        """
+        state level: bits[8] = 200
+        let sum = level + bits[8](temp)
+        """,
+    ),
+    "G036": _page(
+        "bits of a width that nothing gives",
+        """
+        An operation on bits takes its width from its operands. Where these are literals alone, and the place asks for
+        nothing, the width is written: `bits[n](i)`.
+        """,
+        "let mask = (1 << 5) - 1",
+        "let mask = (bits[8](1) << 5) - 1",
+    ),
+    "G037": _page(
+        "bits of two widths",
+        """
+        Bits mix with bits of the same width alone. `bits[n](x)` cuts x or fills it with zeros, `sext[n](x)` fills it with
+        its sign.
+        """,
+        """
+        state low: bits[8] = 1
+        state high: bits[16] = 1
+        let both = high | low
+        """,
+        """
+        state low: bits[8] = 1
+        state high: bits[16] = 1
+        let both = high | bits[16](low)
+        """,
+    ),
+    "G038": _page(
+        "a fold whose turns change its type",
+        """
+        In `fold acc = start for i in a..b: body` every turn puts the value of the body in the place of `acc`, so that
+        start and body have one type. Its ranges are dropped, and an `int` start is `rat` where the body is.
+        """,
+        "let sum = fold total = 0 for i in 1..9: total == i",
+        "let sum = fold total = 0 for i in 1..9: total + i",
+    ),
+    "G039": _page(
+        "an updated copy of what is no array",
+        """
+        `a with { i: e, … }` is a copy of the array a with other entries. Other values have no parts: a next value is given
+        as a whole.
+        """,
+        "let moved = temp with { 0: 1 }",
+        "let moved = [temp, 0, 0] with { 1: temp }",
+    ),
+    "G050": _page(
+        "an unknown number used as if it were known",
+        """
+        A rational unknown, and a rate that an adversary chooses, stands for every value in its range at once. It
+        reaches weights and rewards through `+ - *`, division by constants, `let`, and `if`, `match` and `def` whose
+        tests do not read it. It cannot be compared, listed, folded, rounded, or put into `min` and `max`.
+        """,
+        """
+        unknown p: rat 0..1
+        chance draught: int = { 1: max(p, 1/2), 0: 1 - max(p, 1/2) }
+        """,
+        """
+        unknown p: rat 1/2..1
+        chance draught: int = { 1: p, 0: 1 - p }
+        """,
+    ),
+    "G051": _page(
+        "an unknown number outside weights and rewards",
+        """
+        A rational unknown or a rate says how likely something is, or what it is worth. What happens is drawn: a next
+        value and a value that is drawn are known numbers.
+        """,
+        """
+        unknown p: rat 0..1
+        chance share: rat 0..1 = { p: 1/2, 0: 1/2 }
+        """,
+        """
+        unknown p: rat 0..1
+        chance share: rat 0..1 = { 1: p, 0: 1 - p }
+        """,
+    ),
+    "G052": _page(
+        "an unknown number where a range is kept",
+        """
+        A parameter or result with a range is checked at every call, and of a rational unknown or a rate no check is
+        made. Functions for them take and give `rat` without a range.
+        """,
+        """
+        def both(q: rat 0..1): rat = q * q
+        unknown p: rat 0..1
+        reward = both(p)
+        """,
+        """
+        def both(q: rat): rat = q * q
+        unknown p: rat 0..1
+        reward = both(p)
+        """,
+    ),
+    "G053": _page(
+        "a price for what is no operation",
+        """
+        `costs` gives the ticks of operations by their names in quotes: operators as they are written, `if match let
+        call index array with fold forall exists convert`, and the built-in functions.
+        """,
+        'utility { discount 19/20  costs { "times": 3 } }',
+        'utility { discount 19/20  costs { "*": 3 } }',
+    ),
+    "G054": _page(
+        "an assumption of another form",
+        """
+        `assume` takes one comparison, `<=`, `>=` or `==`, of two linear expressions in the rational unknowns. A chain
+        is two assumptions. There is no `<`: with it the values that are left would have no corners.
+        """,
+        """
+        unknown p: rat 0..1
+        unknown q: rat 0..1
+        assume p < q
+        """,
+        """
+        unknown p: rat 0..1
+        unknown q: rat 0..1
+        assume p <= q
+        """,
+    ),
+    "G055": _page(
+        "an assumption that is not linear",
+        """
+        Both sides of an assumption add up constants and multiples of single unknowns. Then its corners can be worked
+        out exactly, and a proof can say which assumptions it takes how often.
+        """,
+        """
+        unknown p: rat 0..1
+        unknown q: rat 0..1
+        assume p * q <= 1/4
+        """,
+        """
+        unknown p: rat 0..1
+        unknown q: rat 0..1
+        assume p + q <= 1
+        """,
+    ),
+    "G056": _page(
+        "a number of steps that makes no sense",
+        """
+        `within k reach` gives a whole number of steps, at least 1.
+        """,
+        "require cools: within 0 reach temp == 0 from true using main",
+        "require cools: within 40 reach temp == 0 from true using main",
+    ),
+    "G057": _page(
+        "an assignment that memory does not take",
+        """
+        A policy gives each memory variable at most one next value, `warm' = …`; one that gets none keeps its value.
+        What the policy reads as `warm` stays the same until the next step. State variables change in the environment.
+        """,
+        """
+        agent {
+          memory warm: int 0..3 = 0
+          policy {
+            heater = off
+            warm   = 1
+          }
+        }
+        """,
+        """
+        agent {
+          memory warm: int 0..3 = 0
+          policy {
+            heater = off
+            warm'  = 1
+          }
+        }
+        """,
+    ),
+    "G058": _page(
+        "a type with no end of values",
+        """
+        What nobody knows and what an adversary chooses has finitely many values, or is one number in a range of
+        rationals, `rat low..high`.
+        """,
+        "unknown odds: array[2] of rat 0..1",
+        "unknown odds: rat 0..1",
+    ),
+    "G059": _page(
+        "a condition on a rate",
+        """
+        `adversary y: T where p` ties the choice of a value from a finite type. A rate, of type `rat low..high`, is free
+        within its range.
+        """,
+        "adversary wind: rat 0..1 where temp > 3",
+        "adversary wind: rat 0..1/2",
+    ),
+    "G060": _page(
+        "observed, and no state variable",
+        """
+        `observe` lists state variables. What chance draws and what an adversary chooses comes after the policy has
+        decided, and what is unknown stays so; store in a state variable what the agent is to learn of it.
+        """,
+        """
+        unknown luck: int 0..3
+        observe temp, luck
+        """,
+        """
+        unknown luck: int 0..3
+        state seen: int 0..3 = luck
+        observe temp, seen
+        """,
+    ),
+    "G061": _page(
+        "weights and rewards of too many terms",
+        """
+        Weights and rewards that read rational unknowns or rates are polynomials in them. A start and a step may hold
+        at most 10,000 terms, counted by the highest exponents that may come about before anything runs.
+        """,
+        """
+        def square(q: rat): rat = q * q
+        def much(q: rat): rat = square(square(square(square(q))))
+        unknown p: rat 0..1
+        unknown q: rat 0..1
+        reward = much(much(p)) * much(much(q))
+        """,
+        """
+        def square(q: rat): rat = q * q
+        unknown p: rat 0..1
+        unknown q: rat 0..1
+        reward = square(p) * square(q)
+        """,
+    ),
+    "G062": _page(
+        "a policy that a requirement uses is missing",
+        """
+        `require … using NAME` promises a policy of that name, so code without it is incomplete, and a rewrite cannot
+        remove it. `using main` means the policy that acts.
+        """,
+        "require cools: within 40 reach temp == 0 from true using cool",
+        """
+        require cools: within 40 reach temp == 0 from true using cool
+        agent {
+          policy { heater = on }
+          policy cool { heater = off }
+        }
+        """,
+    ),
+    "G063": _page(
+        "assumptions that contradict each other",
+        """
+        At least one value of the unknowns, within their ranges, satisfies every `assume`. About a world that cannot
+        be, everything would hold.
+        """,
+        """
+        unknown p: rat 0..1
+        assume p >= 2
+        """,
+        """
+        unknown p: rat 0..1
+        assume p >= 1/2
+        """,
+    ),
+    "G064": _page(
+        "an adversary without a choice",
+        """
+        Whatever the state and the actions, some value satisfies every condition of the adversaries; else the step
+        would have no meaning.
+        """,
+        "adversary wind: int 0..3 where wind > temp",
+        "adversary wind: int 0..3 where wind <= temp",
+    ),
+    "G065": _page(
+        "no start",
+        """
+        Some joint value of the variables that start anywhere satisfies every `where`, for every value of the finite
+        unknowns. About a machine that cannot start, everything would hold.
+        """,
+        "state temp: int 0..40 = any where temp > 40",
+        "state temp: int 0..40 = any where temp > 20",
+    ),
+    "G066": _page(
+        "a price of ticks that makes no sense",
+        """
+        The prices in `costs` are whole numbers, at least 0.
+        """,
+        'utility { discount 19/20  costs { "*": -1 } }',
+        'utility { discount 19/20  costs { "*": 0 } }',
+    ),
 }
 """Every code, in order. `godel explain CODE` prints a page; `docs/errors.md` holds them all."""

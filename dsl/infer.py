@@ -390,13 +390,24 @@ class Typer:
             return kind
         width = like.width if isinstance(like, Bits) else 8
         if isinstance(kind, Int) and takes_bits(operand):
-            message = f"nothing says how many bits {what} has"
-            self.faults.add("G036", message, operand, help=f"give the width: bits[{width}](…)")
+            self._no_width(f"{what} has", operand, width)
             return None
         code = "G035" if isinstance(kind, (Int, Rat)) else "G009"
         hint = _conversion(operand, Bits(width), kind)
         self.faults.add(code, f"{what} must be bits, found {show_type(kind)}", operand, help=hint)
         return None
+
+    @staticmethod
+    def _widthless(kinds: list[Type | None], operands: tuple[s.Expr, ...]) -> bool:
+        """Whether operands that must be bits are nothing but literals."""
+        for kind, operand in zip(kinds, operands, strict=True):
+            if not (isinstance(kind, Int) and takes_bits(operand)):
+                return False
+        return True
+
+    def _no_width(self, which: str, where: s.Expr, width: int = 8) -> None:
+        message = f"nothing says how many bits {which}"
+        self.faults.add("G036", message, where, help=f"give the width: bits[{width}](…)")
 
     def _binary(self, expr: s.Binary, local: LocalTypes, asked: Bits | None) -> Type | None:
         op = expr.op
@@ -415,12 +426,15 @@ class Typer:
         if op in _SIGNED:
             return self._division(expr, left, right)
         if op in ("&", "|", "^"):
+            if self._widthless(kinds, (expr.left, expr.right)):
+                self._no_width(f"{op} takes", expr)
+                return None
             first: Type | None = self._bits(left, expr.left, f"the left side of {op}", right)
             second: Type | None = self._bits(right, expr.right, f"the right side of {op}", left)
         else:
             first = self._number(left, expr.left, f"the left side of {op}", bits=True)
             second = self._number(right, expr.right, f"the right side of {op}", bits=True)
-        return self._agree(first, second, expr.right, f"the sides of {op} must agree")
+        return self._agree(first, second, expr.right, f"the sides of {op}")
 
     def _agree(
         self, left: Type | None, right: Type | None, where: s.Node, what: str
@@ -430,7 +444,8 @@ class Typer:
         found = join(left, right)
         if found is None:
             code, hint = _mixed(left, right) or ("G009", None)
-            message = f"{what}, found {show_type(left)} and {show_type(right)}"
+            both = f"{show_type(left)} and {show_type(right)}"
+            message = f"{what} must agree, found {both}" if what else f"{both} cannot be compared"
             self.faults.add(code, message, where, help=hint)
         return found
 
@@ -478,8 +493,7 @@ class Typer:
             if left is None or right is None:
                 continue
             if op in ("==", "!="):
-                what = "what is compared must agree"
-                self._agree(left, right, expr.operands[i + 1], what)
+                self._agree(left, right, expr.operands[i + 1], "")
             elif isinstance(left, Bits) or isinstance(right, Bits):
                 self._unsigned(op, expr.operands[i], expr.operands[i + 1])
             else:
@@ -517,7 +531,7 @@ class Typer:
         for kind, body in zip(kinds, bodies, strict=True):
             if kind is None:
                 return None
-            joint = kind if joint is None else self._agree(joint, kind, body, f"{what} must agree")
+            joint = kind if joint is None else self._agree(joint, kind, body, what)
             if joint is None:
                 return None
         return joint
@@ -645,9 +659,12 @@ class Typer:
         for i, operand in literals_last(expr.args):
             kinds[i] = self.infer(operand, local, asked)
             asked = _beside(kinds[i], asked)
+        if self._widthless(kinds, expr.args):
+            self._no_width(f"{expr.name} takes", expr)
+            return None
         first = self._bits(kinds[0], expr.args[0], f"the first argument of {expr.name}", kinds[1])
         second = self._bits(kinds[1], expr.args[1], f"the second argument of {expr.name}", kinds[0])
-        return self._agree(first, second, expr.args[1], f"the arguments of {expr.name} must agree")
+        return self._agree(first, second, expr.args[1], f"the arguments of {expr.name}")
 
     def _compare_bits(self, expr: s.Call, local: LocalTypes, asked: Bits | None) -> Type | None:
         self._two_bits(expr, local, None)

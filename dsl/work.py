@@ -70,8 +70,9 @@ class WorkMeter:
                 return 1 + sum(self.work(child, local) for child in below_all)
 
     def _ends(self, low: s.Expr, high: s.Expr, local: LocalTypes) -> int:
-        """A range itself: 1, and its ends, which take no ticks but are evaluated."""
-        return 1 + self.work(low, local) + self.work(high, local)
+        """A range itself: 1, and what it takes to work out its ends, although they take no ticks."""
+        ends = (end for end in (low, high) if not isinstance(end, s.IntLit))
+        return 1 + sum(self.work(end, local) for end in ends)
 
     def _turns(self, low: s.Expr, high: s.Expr) -> int:
         return self.typer.constant_range(low, high, low) or 0
