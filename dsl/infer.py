@@ -400,10 +400,8 @@ class Typer:
     @staticmethod
     def _widthless(kinds: list[Type | None], operands: tuple[s.Expr, ...]) -> bool:
         """Whether operands that must be bits are nothing but literals."""
-        for kind, operand in zip(kinds, operands, strict=True):
-            if not (isinstance(kind, Int) and takes_bits(operand)):
-                return False
-        return True
+        pairs = zip(kinds, operands, strict=True)
+        return all(isinstance(kind, Int) and takes_bits(operand) for kind, operand in pairs)
 
     def _no_width(self, which: str, where: s.Expr, width: int = 8) -> None:
         message = f"nothing says how many bits {which}"
@@ -454,7 +452,8 @@ class Typer:
         if isinstance(left, Bits) or isinstance(right, Bits):
             message = f"{op} does not say whether its bits have a sign"
             unsigned, signed = _SIGNED[op]
-            hint = f"{unsigned}(a, b) divides without a sign, {signed}(a, b) with one"
+            both = f"{_short(expr.left, 'a')}, {_short(expr.right, 'b')}"
+            hint = f"{unsigned}({both}) divides without a sign, {signed}({both}) with one"
             self.faults.add("G034", message, expr, help=hint)
             return None
         sides = (
@@ -480,7 +479,8 @@ class Typer:
         if by is not None and not isinstance(by, (Int, Bits)):
             message = f"the amount of {op} must be an int or bits, found {show_type(by)}"
             self.faults.add("G009", message, amount, help=_conversion(amount, Int(), by))
-        return self._bits(kind, left, f"what {op} shifts")
+        side = "first argument" if op == "ashr" else "left side"
+        return self._bits(kind, left, f"the {side} of {op}")
 
     def _compare(self, expr: s.Compare, local: LocalTypes, asked: Bits | None) -> Type | None:
         asked, operands = None, expr.operands
@@ -510,7 +510,8 @@ class Typer:
     def _unsigned(self, op: str, left: s.Expr, right: s.Expr) -> None:
         """Report a comparison of bits that does not say how they are read."""
         name = "le" if "=" in op else "lt"
-        order = "b, a" if ">" in op else "a, b"
+        shown = [_short(left, "a"), _short(right, "b")]
+        order = ", ".join(reversed(shown) if ">" in op else shown)
         span = left.span.to(right.span) if left.span != NO_SPAN else NO_SPAN
         message = f"{op} does not say whether its bits have a sign"
         hint = f"u{name}({order}) compares without a sign, s{name}({order}) with one"
@@ -796,6 +797,17 @@ def bits_in(kind: Type | None) -> Bits | None:
 def _beside(kind: Type | None, asked: Bits | None) -> Bits | None:
     """What a literal is asked to be beside something of a type; where that has a fault, what the context asks for."""
     return asked if kind is None else bits_in(kind)
+
+
+def _short(expr: s.Expr, otherwise: str) -> str:
+    """A name or literal as it is written; a letter for anything longer."""
+    match expr:
+        case s.Name(name):
+            return name
+        case s.IntLit(value, text):
+            return text or str(value)
+        case _:
+            return otherwise
 
 
 def _joining(kind: Type) -> Bits | Rat | None:
