@@ -45,7 +45,7 @@ def check_assumptions(
             if count > 1:
                 message += " and those above it"
             note = f"it says {_show(found[count - 1])}"
-            faults.add("G056", message, items[count - 1].condition, note=note)
+            faults.add("G063", message, items[count - 1].condition, note=note)
             break
     return tuple(found)
 

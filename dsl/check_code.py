@@ -270,7 +270,7 @@ class CodeChecker:
 
     def _once(self, body: _Body, key: str, statement: s.Statement) -> None:
         if key in body.assigned:
-            code = "G064" if isinstance(statement, s.Next) else "G023"
+            code = "G057" if isinstance(statement, s.Next) else "G023"
             self.faults.add(code, f"{key} is assigned twice", statement, name=0)
         body.assigned.add(key)
 
@@ -283,7 +283,7 @@ class CodeChecker:
             return name if name in self.actions else None
         if name in self.memories:
             message = f"{name} is a memory variable; a policy assigns its next value"
-            self.faults.add("G064", message, statement, name=0, help=f"{name}' = …")
+            self.faults.add("G057", message, statement, name=0, help=f"{name}' = …")
             return None
         if what is None:
             self.inner.scope.faulty.add(name)
@@ -305,7 +305,7 @@ class CodeChecker:
         if name in states:
             hint = "the environment says how the state changes"
         message = f"{name} is {what}; only memory variables get a next value in a policy"
-        self.faults.add("G064", message, statement, name=0, help=hint)
+        self.faults.add("G057", message, statement, name=0, help=hint)
 
 
 def _measures(task: Task) -> tuple[dict[str, int], dict[str, int]]:

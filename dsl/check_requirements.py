@@ -96,6 +96,6 @@ def _steps(place: ScopeBuilder, item: s.Reach) -> int | None:
         message = f"the number of steps must be at least 1, found {steps}"
         if steps > SCALAR_MAX:
             message = "the number of steps must be at most 2^64"
-        place.faults.add("G063", message, item.steps)
+        place.faults.add("G056", message, item.steps)
         return None
     return int(steps)

@@ -61,4 +61,4 @@ def _report_none(task: Task, unknowns: UnknownTuple, faults: Faults) -> None:
     message = (
         "no start meets the conditions" if len(conditions) > 1 else "no start meets the condition"
     )
-    faults.add("G057", message, conditions[-1], note=f"at {shown}" if shown else "")
+    faults.add("G065", message, conditions[-1], note=f"at {shown}" if shown else "")

@@ -41,15 +41,14 @@ def _operation(cannot: str, does: str) -> Misuse:
     return Misuse("G050", cannot, does)
 
 
-COMPARED = _operation("cannot be compared", "is compared")
-MATCHED = _operation("cannot be matched", "is matched")
-TESTED = _operation("cannot stand in a test", "stands in a test")
-DIVIDES = _operation("cannot stand in a divisor", "stands in a divisor")
-DIVIDED = _operation("is divided by constants alone", "is divided by what is no constant")
-LISTED = _operation("cannot stand in an array", "stands in an array")
-INDEXES = _operation("cannot stand in an index", "stands in an index")
-FOLDED = _operation("cannot stand in a fold", "stands in a fold")
-OTHER = _operation("cannot be used like this", "is used in another way")
+COMPARED = _operation("cannot be compared", "{} is compared there")
+TESTED = _operation("cannot stand in a test", "{} stands in a test there")
+DIVIDES = _operation("cannot stand in a divisor", "{} stands in a divisor there")
+DIVIDED = _operation("is divided by constants alone", "{} is divided by what is no constant there")
+LISTED = _operation("cannot stand in an array", "{} stands in an array there")
+INDEXES = _operation("cannot stand in an index", "{} stands in an index there")
+FOLDED = _operation("cannot stand in a fold", "{} stands in a fold there")
+OTHER = _operation("cannot be used like this", "{} is used in another way there")
 
 NEXT = Misuse("G051", "cannot stand in a next value", "")
 DRAWN = Misuse("G051", "cannot stand in a value that is drawn", "")
@@ -58,7 +57,7 @@ _HELP = "it reaches weights and rewards through + - *, division by constants, if
 
 
 def _within(word: str) -> Misuse:
-    return _operation(f"cannot stand in {word}", f"stands in {word}")
+    return _operation(f"cannot stand in {word}", f"{{}} stands in {word} there")
 
 
 class Discipline:
@@ -75,13 +74,17 @@ class Discipline:
 
     def closed(self, node: s.Expr, env: Env, misuse: Misuse) -> Reads:
         """What a node reads that may read nothing open."""
-        found = self.reads(node, env)
-        if found.degrees:
-            self.say(misuse, tuple(found.degrees), node)
+        return self._shut(node, self.reads(node, env), misuse)
+
+    def _shut(self, node: s.Expr, found: Reads, misuse: Misuse) -> Reads:
+        if not found.degrees:
+            return found
+        self.say(misuse, tuple(found.degrees), node)
         return Reads(found.varies)
 
     def reads(self, node: s.Expr, env: Env) -> Reads:
         """What an expression reads."""
+        # no comprehensions and few helpers between the levels: their frames would count where expressions nest deeply
         match node:
             case s.Name(name):
                 return env.get(name, CONSTANT)
@@ -94,103 +97,75 @@ class Discipline:
             case s.Binary("*", left, right):
                 return _product(self.reads(left, env), self.reads(right, env))
             case s.Binary("/", left, right):
-                above, below = self.reads(left, env), self.closed(right, env, DIVIDES)
-                if above.degrees and below.varies:
+                above, below = self.reads(left, env), self.reads(right, env)
+                varies = self._shut(right, below, DIVIDES).varies
+                if above.degrees and varies:
                     self.say(DIVIDED, tuple(above.degrees), right)
-                return Reads(above.varies or below.varies, above.degrees)
-            case s.If(test, then, otherwise):
-                tested = self.closed(test, env, TESTED)
-                return _either(tested, *[self.reads(e, env) for e in (then, otherwise)])
-            case s.Match(subject, arms, otherwise):
-                bodies = [arm.body for arm in arms] + ([otherwise] if otherwise else [])
-                tested = self.closed(subject, env, MATCHED)
-                return _either(tested, *[self.reads(body, env) for body in bodies])
+                return Reads(above.varies or varies, above.degrees)
             case s.Let(name, value, body):
                 return self.reads(body, {**env, name: self.reads(value, env)})
+            case s.If() | s.Match():
+                tested, bodies = _choices(node)
+                found = self._shut(tested, self.reads(tested, env), TESTED)
+                for body in bodies:
+                    found = _either(found, self.reads(body, env))
+                return found
             case s.Call(name, args) if name in self.functions:
-                return self._call(node, self.functions[name], [self.reads(a, env) for a in args])
+                handed: list[Reads] = []
+                for arg in args:
+                    handed.append(self.reads(arg, env))
+                return self._call(node, self.functions[name], handed)
+            case s.Fold(acc, start, var, _, _, body):
+                first = self._shut(start, self.reads(start, env), FOLDED)
+                inner = {**env, var: CONSTANT, acc: first}
+                again = self._shut(body, self.reads(body, inner), FOLDED)
+                return Reads(first.varies or again.varies)
             case _:
-                return self._other(node, env)
+                varies = False
+                if isinstance(node, s.ArrayFor | s.Quantifier):
+                    # a loop makes its turns with constants
+                    env = {**env, node.var: CONSTANT}
+                for part, misuse in _parts(node):
+                    varies |= self._shut(part, self.reads(part, env), misuse).varies
+                return Reads(varies)
 
     def dist(self, node: s.Dist, env: Env) -> Reads:
         """What the weights of a distribution read."""
         match node:
             case s.DistMap(entries):
-                return _either(*[self._weighted(entry, env) for entry in entries])
+                found = CONSTANT
+                for entry in entries:
+                    self.closed(entry.value, env, DRAWN)
+                    found = _either(found, self.reads(entry.weight, env))
+                return found
             case s.DistFor(var, _, _, entry):
-                return self._weighted(entry, {**env, var: CONSTANT})
-            case s.DistIf(test, then, otherwise):
-                tested = self.closed(test, env, TESTED)
-                return _either(tested, *[self.dist(d, env) for d in (then, otherwise)])
+                return self.dist(s.DistMap((entry,)), {**env, var: CONSTANT})
             case s.DistLet(name, value, body):
                 return self.dist(body, {**env, name: self.reads(value, env)})
-            case s.DistMatch(subject, arms, otherwise):
-                bodies = [arm.body for arm in arms] + ([otherwise] if otherwise else [])
-                tested = self.closed(subject, env, MATCHED)
-                return _either(tested, *[self.dist(body, env) for body in bodies])
-
-    def _weighted(self, entry: s.Weighted, env: Env) -> Reads:
-        self.closed(entry.value, env, DRAWN)
-        return self.reads(entry.weight, env)
-
-    def _other(self, node: s.Expr, env: Env) -> Reads:
-        """What a node reads that hands nothing open on; a loop makes its turns with constants."""
-        match node:
-            case s.Index(array, index):
-                return self._all(env, (array, LISTED), (index, INDEXES))
-            case s.With(array, changes):
-                entries = [(c.index, INDEXES) for c in changes] + [
-                    (c.value, LISTED) for c in changes
-                ]
-                return self._all(env, (array, LISTED), *entries)
-            case s.ArrayFor(var, _, _, body):
-                return self._all({**env, var: CONSTANT}, (body, LISTED))
-            case s.Quantifier(_, var, _, _, body):
-                return self._all({**env, var: CONSTANT}, (body, TESTED))
-            case s.Fold(acc, start, var, _, _, body):
-                first = self.closed(start, env, FOLDED)
-                again = self.closed(body, {**env, var: CONSTANT, acc: first}, FOLDED)
-                return Reads(first.varies or again.varies)
-            case _:
-                misuse = OTHER
-                if isinstance(node, s.Compare):
-                    misuse = COMPARED
-                elif isinstance(node, s.ArrayLit):
-                    misuse = LISTED
-                elif isinstance(node, s.Call):
-                    misuse = _within(f"{node.name}(…)")
-                below: tuple[Any, ...] = s.children(node)
-                return self._all(env, *((child, misuse) for child in below))
-
-    def _all(self, env: Env, *parts: tuple[s.Expr, Misuse]) -> Reads:
-        found = [self.closed(part, env, misuse) for part, misuse in parts]
-        return Reads(any(f.varies for f in found))
+            case s.DistIf() | s.DistMatch():
+                tested, bodies = _choices(node)
+                found = self.closed(tested, env, TESTED)
+                for body in bodies:
+                    found = _either(found, self.dist(body, env))
+                return found
 
     def _call(self, node: s.Call, function: Function, args: list[Reads]) -> Reads:
         """What a call reads; its body is followed once for each way in which arguments vary or are open."""
         shape = tuple((arg.varies, bool(arg.degrees)) for arg in args)
         for parameter, written, arg in zip(function.parameters, node.args, args, strict=True):
             if arg.degrees and _has_range(parameter.type):
-                where = f"{parameter.name} of {function.name}, whose type is {show_range(parameter.type)}"
-                misuse = Misuse(
-                    "G052", f"cannot be {where}", "is handed on to a parameter with a range"
-                )
+                kept = f"{parameter.name} of {function.name}, which keeps to {show_range(parameter.type)}"
+                misuse = Misuse("G052", f"cannot be {kept}", f"{{}} becomes {kept}")
                 self.say(misuse, tuple(arg.degrees), written)
         key = function.name, shape
         if key not in self.known:
             self.known[key] = self._follow(function, shape)
         result, broken = self.known[key]
         names = {p.name: tuple(a.degrees) for p, a in zip(function.parameters, args, strict=True)}
-        for misuse, parameter_name in broken:
-            passed = (
-                misuse.does if misuse.code == "G052" else f"{parameter_name} {misuse.does} there"
-            )
-            said = Misuse(
-                misuse.code,
-                f"cannot be handed to {function.name}: {passed}",
-                f"is handed to {function.name}",
-            )
-            self.say(said, names[parameter_name], node)
+        for misuse, name in broken:
+            why = f"handed to {function.name}"
+            cannot = f"cannot be {why}: {misuse.does.format(name)}"
+            self.say(Misuse(misuse.code, cannot, f"{{}} is {why} there"), names[name], node)
         degrees: dict[str, int] = {}
         for parameter, arg in zip(function.parameters, args, strict=True):
             times = result.degrees.get(parameter.name, 0)
@@ -211,7 +186,8 @@ class Discipline:
         }
         result = Discipline(self.functions, say, self.known).reads(function.body, env)
         if result.degrees and _has_range(function.result):
-            misuse = Misuse("G052", "", "becomes its result, which has a range")
+            kept = f"its result keeps to {show_range(function.result)}"
+            misuse = Misuse("G052", "", kept)
             say(misuse, tuple(result.degrees), function.body)
         return result, tuple(broken)
 
@@ -230,7 +206,7 @@ def reporter(
         note = ""
         if isinstance(node, s.Name) and node.name not in names:
             note = f"{node.name} reads {name}"
-        message = f"{name} {misuse.cannot}: it is {kinds[name]}"
+        message = f"{name}, {kinds[name]}, {misuse.cannot}"
         faults.add(misuse.code, message, node, note=note, help=_HELP)
 
     return say
@@ -247,6 +223,37 @@ def count_terms(degrees: Iterable[Mapping[str, int]]) -> int:
         boxes = min(boxes * (degree + 1), TERMS_MAX + 1)
     total = min(sum(joint.values()), TERMS_MAX)
     return min(boxes, comb(len(joint) + total, total))
+
+
+def _choices(node: s.If | s.Match | s.DistIf | s.DistMatch) -> tuple[s.Expr, list[Any]]:
+    """What a choice tests, and what it chooses from."""
+    if isinstance(node, s.If | s.DistIf):
+        return node.test, [node.then, node.otherwise]
+    bodies: list[Any] = [arm.body for arm in node.arms]
+    return node.subject, [*bodies, node.otherwise] if node.otherwise else bodies
+
+
+def _parts(node: s.Expr) -> list[tuple[s.Expr, Misuse]]:
+    """The parts of a node that hands nothing open on, and how each would be misused by it."""
+    match node:
+        case s.Index(array, index):
+            return [(array, LISTED), (index, INDEXES)]
+        case s.With(array, changes):
+            entries = [[(c.index, INDEXES), (c.value, LISTED)] for c in changes]
+            return [(array, LISTED), *(part for entry in entries for part in entry)]
+        case s.ArrayFor(_, _, _, body):
+            return [(body, LISTED)]
+        case s.Quantifier(_, _, _, _, body):
+            return [(body, TESTED)]
+        case s.Compare(_, operands):
+            return [(operand, COMPARED) for operand in operands]
+        case s.ArrayLit(items):
+            return [(item, LISTED) for item in items]
+        case s.Call(name, args):
+            return [(arg, _within(f"{name}(…)")) for arg in args]
+        case _:
+            below: tuple[Any, ...] = s.children(node)
+            return [(child, OTHER) for child in below]
 
 
 def _either(*found: Reads) -> Reads:

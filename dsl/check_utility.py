@@ -64,7 +64,7 @@ def _costs(top: ScopeBuilder, costs: s.Costs) -> tuple[tuple[str, int], ...] | N
         if name not in OPERATIONS:
             hint = _near(name)
             top.faults.add(
-                "G065", f'"{name}" is no operation that has a price', cost, name=0, help=hint
+                "G053", f'"{name}" is no operation that has a price', cost, name=0, help=hint
             )
         elif name in found:
             top.faults.add("G004", f'the price of "{name}" is given twice', cost, name=0)

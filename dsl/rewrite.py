@@ -31,14 +31,14 @@ class Replace:
 
 @dataclass(frozen=True, slots=True)
 class AddSlot:
-    """Add a slot whose name is free."""
+    """Add a slot whose name is free: a policy behind all others, anything else before the first policy."""
 
     slot: s.Slot
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveSlot:
-    """Remove a slot that nothing reads; `expected` is its digest."""
+    """Remove a slot; `expected` is its digest. That nothing reads it, and no requirement uses it, the checker says."""
 
     slot: str
     expected: str
@@ -92,7 +92,9 @@ def apply_rewrite(code: s.Code, edits: tuple[Edit, ...]) -> s.Code:
         slots[name] = _replace_all(slots[name], changes)
     kept = [slots[n] for n in names if n not in removed]
     at = next((i for i, slot in enumerate(kept) if isinstance(slot, s.Policy)), len(kept))
-    return _as_code(s.Code((*kept[:at], *added, *kept[at:])))
+    policies = [slot for slot in added if isinstance(slot, s.Policy)]
+    others = [slot for slot in added if not isinstance(slot, s.Policy)]
+    return _as_code(s.Code((*kept[:at], *others, *kept[at:], *policies)))
 
 
 def _require(condition: bool, reason: str) -> None:
@@ -226,7 +228,7 @@ def _decode_edit(data: Json) -> Edit:
                 slot, tuple(cast(list[int], path)), expected, decode_node(cast(Json, code))
             )
         case {"edit": "add", "code": code, **rest} if not rest:
-            slot_node = decode_node(cast(Json, code), s.Param, s.Table, s.Def, s.Policy)
+            slot_node = decode_node(cast(Json, code), s.Memory, s.Param, s.Table, s.Def, s.Policy)
             return AddSlot(cast(s.Slot, slot_node))
         case {"edit": "remove", "slot": str(slot), "expected": str(expected), **rest} if not rest:
             return RemoveSlot(slot, expected)
