@@ -173,7 +173,7 @@ def test_many_draws_may_follow_each_other() -> None:
 
 def test_prices_of_operations_are_charged_alike() -> None:
     text = """
-    machine prices
+    machine charges
     environment {
       state x: int 0..9 = 1
       action go: int 0..9
