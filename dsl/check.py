@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dsl import syntax as s
 from dsl.check_code import check_code, require_shallow, scope_of
 from dsl.check_environment import EnvironmentChecker, hide_all
 from dsl.check_starts import check_starts
 from dsl.check_utility import check_utility
-from dsl.errors import DslError
+from dsl.errors import Diagnostic, DslError
 from dsl.infer import Faults, Scope
 from dsl.interp import Globals
 from dsl.machine import Program, Task
@@ -19,7 +21,10 @@ __all__ = ["check_code", "check_declarations", "check_expression", "check_machin
 
 def check_machine(machine: s.Machine) -> tuple[Task, Program]:
     """The task and the program of a machine; raises DslError with every fault."""
-    task = check_declarations(machine.declarations)
+    try:
+        task = check_declarations(machine.declarations)
+    except DslError as error:
+        raise DslError(tuple(_of_code(d, machine.agent) for d in error.diagnostics)) from None
     return task, check_code(task, machine.agent)
 
 
@@ -41,6 +46,16 @@ def check_declarations(declarations: s.Declarations) -> Task:
     if faults.found or task is None:
         raise DslError(tuple(faults.found))
     return task
+
+
+def _of_code(diagnostic: Diagnostic, code: s.Code) -> Diagnostic:
+    """What is said of an unknown name in the declarations, where it is the name of a slot of the code."""
+    for slot in code.slots:
+        if diagnostic.message in (f"unknown name {slot.name}", f"unknown function {slot.name}"):
+            what = "memory" if isinstance(slot, s.Memory) else f"a {type(slot).__name__.lower()}"
+            message = f"{slot.name} cannot be read here: it is {what} of the code, and no declaration reads code"
+            return replace(diagnostic, code="G011", message=message, help=None)
+    return diagnostic
 
 
 def check_expression(names: Globals, expr: s.Expr, local: dict[str, Type]) -> Type:

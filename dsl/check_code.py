@@ -108,11 +108,24 @@ class CodeChecker:
                 message = f"{slot.name} is already the name of {what}"
                 self.faults.add("G007", message, slot, name=0)
         why = "definitions of code read constants; hand it over as a parameter of a def"
-        hide_all(self.inner, self.task.declarations.environment, why)
+        hide_all(self.inner, self.task.declarations.environment, why, reasons=self._unseen())
         memories = [slot for slot in self.code.slots if isinstance(slot, s.Memory)]
         self.inner.scope.hidden.update(dict.fromkeys((m.name for m in memories), why))
         kinds = (s.Param, s.Table, s.Def)
         self.inner.declare_items([slot for slot in self.code.slots if isinstance(slot, kinds)])
+
+    def _unseen(self) -> dict[str, str]:
+        """Why code reads nothing that depends on unknowns, adversaries and chance."""
+        task = self.task
+        why = dict.fromkeys(
+            (v.name for v in (*task.unknowns, *task.rationals)),
+            "nobody knows an unknown of the world",
+        )
+        for v in (*task.adversaries, *task.rates):
+            why[v.name] = "the adversary chooses after the policy has decided"
+        for v in task.chances:
+            why[v.name] = "chance is drawn after the policy has decided"
+        return why
 
     # --- memory ----------------------------------------------------------------------------------
 
@@ -222,12 +235,7 @@ class CodeChecker:
             scope.hidden[v.name + "'"] = "code decides before the step"
             if v.name not in self.observed:
                 scope.hidden[v.name] = "it is not observed"
-        for v in (*task.unknowns, *task.rationals):
-            scope.hidden[v.name] = "nobody knows an unknown of the world"
-        for v in (*task.adversaries, *task.rates):
-            scope.hidden[v.name] = "the adversary chooses after the policy has decided"
-        for v in task.chances:
-            scope.hidden[v.name] = "chance is drawn after the policy has decided"
+        scope.hidden.update(self._unseen())
         for v in task.actions:
             scope.hidden[v.name] = "an action is read below its assignment"
         for name in self.memories:

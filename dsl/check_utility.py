@@ -85,20 +85,26 @@ def _ticks(top: ScopeBuilder, cost: s.Cost) -> int | None:
 
 
 def _near(name: str) -> str:
-    near = next(iter(get_close_matches(name, sorted(OPERATIONS), n=1)), None)
-    other = {
-        "if-then-else": "if",
-        "neg": "-",
-        "[]": "index",
-        "a[i]": "index",
-        "!": "not",
-        "&&": "and",
-        "||": "or",
-    }
-    near = other.get(name, near)
+    near = _ELSEWHERE.get(name)
+    if near is None:
+        near = next(iter(get_close_matches(name, sorted(OPERATIONS), n=1, cutoff=0.7)), None)
     if near is not None:
         return f'did you mean "{near}"?'
-    return "the operations: " + " ".join(sorted(OPERATIONS))
+    return 'operations are named as they are written, "*" or "if"; the others are "call", "index", "array", "convert"'
+
+
+_ELSEWHERE = {
+    "**": "*",
+    "%": "mod",
+    "//": "div",
+    "!": "not",
+    "&&": "and",
+    "||": "or",
+    "[]": "index",
+    "neg": "-",
+    "def": "call",
+}
+"""Operations by names that they have elsewhere."""
 
 
 def _setting(top: ScopeBuilder, setting: s.Setting) -> Any:

@@ -33,10 +33,10 @@ CODES: Mapping[str, Page] = {
         "reward = if temp > 20 then 1 else 0",
     ),
     "G002": _page(
-        "a character or a habit from another language",
+        "a habit from another language",
         """
-        Something stands here that other languages have and this one writes differently, or a character that no
-        machine file should hold. The hint says how it is written.
+        Something stands here that other languages have and this one writes differently. The hint says how it is
+        written.
         """,
         "reward = if temp > 10 && temp < 20 then 1 else 0",
         "reward = if 10 < temp < 20 then 1 else 0",
@@ -44,9 +44,9 @@ CODES: Mapping[str, Page] = {
     "G003": _page(
         "a limit of size or depth",
         """
-        Files hold at most 1 MiB, numerals 4,096 bits, ranges 2^64 values, states 4,096 bits in 200 variables; a step
-        has at most 200 chance variables, an episode 100,000 possible starts, and nothing nests deeper than 200, the
-        functions that are called counted in. The limits keep checking quick and evaluation within Python's stack.
+        Ranges hold at most 2^64 values, states 4,096 bits in 200 variables; a step has at most 200 chance variables,
+        an episode 100,000 possible starts, and a function nests at most 200 deep, the functions that it calls counted
+        in. The limits keep checking quick and evaluation within Python's stack.
         """,
         "state far: int 0..0x1_0000_0000_0000_0000 = 0",
         "state far: int 0..0xffff_ffff = 0",
@@ -54,9 +54,8 @@ CODES: Mapping[str, Page] = {
     "G004": _page(
         "a part is missing or stands twice",
         """
-        A machine has exactly one `environment`, `utility` and `agent`; an environment at least one state and action,
-        and exactly one `reward`; at most one `done` and `observe`; each state variable at most one next value; a
-        utility each setting at most once; an agent exactly one policy without a name.
+        An environment has at least one state and one action, and exactly one `reward`; at most one `done` and
+        `observe`; each state variable at most one next value; a utility each setting at most once.
         """,
         """
         temp' = 3
@@ -67,18 +66,21 @@ CODES: Mapping[str, Page] = {
     "G005": _page(
         "not supported in this version yet",
         """
-        The language has this, and this version of the program does not: `unknown`, `assume`, `adversary`, `any` as
-        a start, `memory`, `require`, `search` and `searcher`, `costs`, policies with a name, `bits[n]` and what works
-        on bits, `with`, `fold`, `forall` and `exists`. Much can be written with what there is: short folds and
-        quantifiers as sums and `and`, what is remembered as part of the state.
+        The language has this, and this version of the program does not: the blocks `search` and `searcher`. Without
+        them the searcher of the program searches.
         """,
         """
-        table T: array[3] of int = [4, 7, 1]
-        const ALL = forall i in 0..2: T[i] > 0
+        agent {
+          policy { heater = off }
+        }
+        searcher {
+          policy { try = stop }
+        }
         """,
         """
-        table T: array[3] of int = [4, 7, 1]
-        const ALL = T[0] > 0 and T[1] > 0 and T[2] > 0
+        agent {
+          policy { heater = off }
+        }
         """,
     ),
     "G006": _page(
@@ -272,17 +274,28 @@ CODES: Mapping[str, Page] = {
     "G022": _page(
         "a type without finitely many values",
         """
-        What changes or is chosen has finitely many values: `bool`, an enum, `int low..high`, or an array of these.
-        Rationals can be drawn, computed and rewarded, not stored; store a number of equal parts.
+        What a policy chooses and remembers has finitely many values: `bool`, an enum, `int low..high`, `bits[n]`, or an
+        array of these. A state variable may also be `rat low..high`; what else is rational is drawn, computed and
+        rewarded, not stored.
         """,
-        "state share: rat 0..1 = 1/2",
-        "state share: int 0..100 = 50",
+        """
+        agent {
+          memory share: rat 0..1 = 1/2
+          policy { heater = off }
+        }
+        """,
+        """
+        agent {
+          memory share: int 0..100 = 50
+          policy { heater = off }
+        }
+        """,
     ),
     "G023": _page(
         "an assignment that is missing or does not fit",
         """
-        A policy assigns each action exactly once and nothing else. State variables change in the environment, and
-        what the policy needs on the way is a `let`.
+        A policy assigns each action exactly once, memory at most once (`warm' = …`), and nothing else. State variables
+        change in the environment, and what the policy needs on the way is a `let`.
         """,
         """
         agent {
@@ -685,6 +698,134 @@ CODES: Mapping[str, Page] = {
         """,
         'utility { discount 19/20  costs { "*": -1 } }',
         'utility { discount 19/20  costs { "*": 0 } }',
+    ),
+    "G040": _page(
+        "a block is missing",
+        """
+        A machine has exactly one `environment`, one `utility` and one `agent`, in any order.
+        """,
+        """
+        machine lamp
+        environment {
+          state lit: bool = false
+          action press: bool
+          lit'   = press
+          reward = if lit' then 1 else 0
+        }
+        agent { policy { press = false } }
+        """,
+        """
+        machine lamp
+        environment {
+          state lit: bool = false
+          action press: bool
+          lit'   = press
+          reward = if lit' then 1 else 0
+        }
+        utility { discount 9/10 }
+        agent { policy { press = false } }
+        """,
+    ),
+    "G041": _page(
+        "nesting too deep",
+        """
+        Nothing nests deeper than 200: brackets in brackets, signs, `else if` after `else if`, or the operators of one
+        sum. This keeps evaluation within Python's stack. A `let` or a `def` splits what is long, and a table or a
+        `match` says in one level what many `else if`s say in many.
+        """,
+        """
+        reward =
+          ----------------------------------------------------------------------------------------------------
+          ----------------------------------------------------------------------------------------------------
+          -temp
+        """,
+        "reward = -temp",
+    ),
+    "G042": _page(
+        "a number that is too long",
+        """
+        A number that is written out has at most 4,096 bits: 1,233 decimal or 1,024 hexadecimal digits, above and
+        below a fraction bar each.
+        """,
+        "const HUGE = 9_999_999_999…  # and so on, 1,234 digits",
+        "const HUGE = 9_999_999_999",
+    ),
+    "G043": _page(
+        "a file that is too large",
+        """
+        A file has at most 1 MiB. Large tables are mostly regular: `[for i in a..b: e]` says such a table in one line,
+        and a `def` needs no table at all.
+        """,
+        "table PAY: array[100_000] of int = [1_000_000, 1_000_000, …]  # every entry written out",
+        "table PAY: array[100_000] of int = [for i in 0..99_999: 1_000_000]",
+    ),
+    "G044": _page(
+        "a character that cannot stand here",
+        """
+        Names are made of the letters a to z and A to Z, digits and `_`. Other letters and signs stand in comments
+        alone, and control characters, invisible marks and marks that reverse the order of text stand nowhere, so that
+        what is read is what is meant. Files are UTF-8.
+        """,
+        "let größe = 2 * temp",
+        "let groesse = 2 * temp",
+    ),
+    "G045": _page(
+        "policies that do not fit together",
+        """
+        An agent has exactly one `policy { … }` without a name. It is the one that acts, and is called `main` where
+        requirements and edits speak of it; so no other has that name. Each further policy has a name of its own.
+        """,
+        """
+        agent {
+          policy idle { heater = off }
+        }
+        """,
+        """
+        agent {
+          policy { heater = on }
+          policy idle { heater = off }
+        }
+        """,
+    ),
+    "G046": _page(
+        "a block stands twice",
+        """
+        A machine has exactly one `environment`, one `utility` and one `agent`. Put what the second block says into
+        the first.
+        """,
+        """
+        utility { discount 19/20 }
+        utility { tick_price 1/100 }
+        """,
+        "utility { discount 19/20  tick_price 1/100 }",
+    ),
+    "G047": _page(
+        "a range or a start is missing",
+        """
+        What changes or is chosen has a type with finitely many values, so numbers there have a range `low..high`, both
+        ends counted. State and memory variables say where they start: a value; for state also a distribution
+        `{ value: weight, … }`, or `any`, which makes a world of each value.
+        """,
+        "state level: int 0..5",
+        "state level: int 0..5 = 0",
+    ),
+    "G048": _page(
+        "operators that need parentheses",
+        """
+        A chain of comparisons goes one way: `a <= b < c`. `==` and `!=` do not chain, and `not` binds less tightly
+        than a comparison. Where something else is meant, `and` or parentheses say what.
+        """,
+        "reward = if 0 < temp > 10 then 1 else 0",
+        "reward = if 0 < temp and temp > 10 then 1 else 0",
+    ),
+    "G049": _page(
+        "a type of another language",
+        """
+        The types are `bool`, `int`, `rat`, `bits[n]`, `array[n] of T` and the enums that are declared. There are no
+        floats, because every claim is exact, and no strings.
+        """,
+        "def half(t: int): float = t / 2",
+        "def half(t: int): rat = t / 2",
     ),
 }
 """Every code, in order. `godel explain CODE` prints a page; `docs/errors.md` holds them all."""
