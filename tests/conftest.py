@@ -12,21 +12,29 @@ settings.load_profile("godel")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How many random rewrites the soundness test judges."""
+    """How many random rewrites the soundness test judges, and where it begins."""
     parser.addoption(
-        "--soundness", type=int, default=2_000, metavar="N", help="random rewrites to judge (2000)"
+        "--soundness", type=int, default=3_000, metavar="N", help="random rewrites to judge (3000)"
+    )
+    parser.addoption(
+        "--soundness-from", type=int, default=0, metavar="S", help="seed of the first machine (0)"
     )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line with the verdicts of all chunks of the soundness test."""
+    """The verdicts of all chunks of the soundness test: one line for all, and one for each part of the language."""
     verdicts: Counter[str] = Counter()
     for reports in terminalreporter.stats.values():
         for report in reports:
             for name, counted in getattr(report, "user_properties", ()):
                 if name == "verdicts" and report.when == "call":
                     verdicts.update(counted)
-    if verdicts:
-        total = sum(verdicts.values())
-        shares = (f"{n.lower()} {100 * k / total:.1f} %" for n, k in sorted(verdicts.items()))
-        terminalreporter.write_line(f"soundness: {total:,} random rewrites, {', '.join(shares)}")
+    by_construct: dict[str, Counter[str]] = {}
+    for key, counted in sorted(verdicts.items()):
+        construct, verdict = key.split("|")
+        by_construct.setdefault(construct, Counter())[verdict] += counted
+    for construct, found in by_construct.items():
+        total = sum(found.values())
+        shares = ", ".join(f"{n.lower()} {100 * k / total:.1f} %" for n, k in sorted(found.items()))
+        head = f"  with {construct}:" if construct else "soundness:"
+        terminalreporter.write_line(f"{head} {total:,} random rewrites, {shares}")

@@ -1,414 +1,44 @@
-"""Random small machine files as text, and rewrites of their code: the same for the same seed.
+"""Random small machine files of the whole language as text: the same for the same seed.
 
-What is made is total by construction (numbers are clamped, indices and divisors kept in bounds), apart from the rewrites
-that mean to be broken; those say so. No file has more than `STATES_MAX` states.
+What is made is total by construction (numbers are clamped, indices and divisors kept in bounds). No file has more than
+`STATES_MAX` states, memory counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from itertools import count
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from random import Random
-from typing import TypeAlias
 
-from dsl import syntax as s
-from dsl.codec import digest_node
-from dsl.rewrite import AddSlot, Edit, RemoveSlot, Replace, derive_edits
-
-STATES_MAX = 60
-
-# --- kinds of values -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """`bool`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """`int low..high`."""
-
-    low: int
-    high: int
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """`int`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ratio:
-    """`rat`, or `rat 0..1`."""
-
-    unit: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """An enum; `shared` members belong to another enum as well and are written in full."""
-
-    name: str
-    members: tuple[str, ...]
-    shared: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """An array, indexed from 0 or by the members of an enum."""
-
-    length: int
-    index: Choice | None
-    item: Kind
-
-
-Kind: TypeAlias = Truth | Range | Whole | Ratio | Choice | Row
-
-
-def show_kind(kind: Kind) -> str:
-    """The type as it is written."""
-    match kind:
-        case Truth():
-            return "bool"
-        case Range(low, high):
-            return f"int {low}..{high}"
-        case Whole():
-            return "int"
-        case Ratio(unit):
-            return "rat 0..1" if unit else "rat"
-        case Choice(name):
-            return name
-        case Row(length, index, item):
-            return f"array[{index.name if index else length}] of {show_kind(item)}"
-
-
-def count_values(kind: Kind) -> int:
-    """How many values a finite kind has."""
-    match kind:
-        case Truth():
-            return 2
-        case Range(low, high):
-            return high - low + 1
-        case Choice(_, members):
-            return len(members)
-        case Row(length, _, item):
-            return int(count_values(item) ** length)
-        case Whole() | Ratio():
-            raise ValueError(f"{show_kind(kind)} has no end")
-
-
-def _pick(rng: Random, *kinds: Kind) -> Kind:
-    return rng.choice(kinds)
-
-
-def _fits(found: Kind, wanted: Kind) -> bool:
-    match found, wanted:
-        case Range(a, b), Range(low, high):
-            return low <= a and b <= high
-        case Range() | Whole(), Whole() | Ratio(False):
-            return True
-        case Range(a, b), Ratio(True):
-            return a >= 0 and b <= 1
-        case Ratio(), Ratio(False):
-            return True
-        case _:
-            return found == wanted
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A `def` that may be called."""
-
-    name: str
-    parameters: tuple[Kind, ...]
-    result: Kind
-
-
-# --- expressions ---------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Maker:
-    """Makes expressions, as text, over names and functions; every one has a value."""
-
-    rng: Random
-    enums: tuple[Choice, ...]
-    names: Mapping[str, Kind]
-    functions: tuple[Function, ...] = ()
-    fresh: Iterator[int] = field(default_factory=count)
-
-    def over(self, names: Mapping[str, Kind], functions: tuple[Function, ...] = ()) -> Maker:
-        """The same maker with more to read."""
-        return replace(self, names={**self.names, **names}, functions=self.functions + functions)
-
-    def make(self, kind: Kind, depth: int) -> str:
-        """An expression whose value lies in the kind."""
-        rng = self.rng
-        if depth <= 0 or rng.random() < 0.15:
-            return self.leaf(kind)
-        if isinstance(kind, Row) and kind.index:
-            # an array that is written out cannot stand beside one that is indexed by members
-            items = ", ".join(self.make(kind.item, depth - 1) for _ in range(kind.length))
-            return self.leaf(kind) if rng.random() < 0.4 else f"[{items}]"
-        if rng.random() < 0.35:
-            return self._structure(kind, depth - 1)
-        match kind:
-            case Truth():
-                return self._truth(depth - 1)
-            case Range(low, high):
-                return self._range(low, high, depth - 1)
-            case Whole():
-                return self._whole(depth - 1)
-            case Ratio(True):
-                return self._unit(depth - 1)
-            case Ratio():
-                return self._ratio(depth - 1)
-            case Choice(name, members):
-                if rng.random() < 0.5:
-                    return f"{name}({self.make(Range(0, len(members) - 1), depth - 1)})"
-                return self._structure(kind, depth - 1)
-            case Row(length, _, item):
-                if rng.random() < 0.5:
-                    var = self._name()
-                    inside = self.over({var: Range(0, length - 1)})
-                    return f"[for {var} in 0..{length - 1}: {inside.make(item, depth - 1)}]"
-                return "[" + ", ".join(self.make(item, depth - 1) for _ in range(length)) + "]"
-
-    def leaf(self, kind: Kind) -> str:
-        """A name or a literal."""
-        known = [name for name, found in self.names.items() if _fits(found, kind)]
-        if known and self.rng.random() < 0.8:
-            # constants are in capitals; what varies is more telling
-            varying = [name for name in known if not name.isupper()]
-            return self.rng.choice(varying if varying and self.rng.random() < 0.8 else known)
-        return self.literal(kind)
-
-    def literal(self, kind: Kind) -> str:
-        """A literal of the kind."""
-        rng = self.rng
-        match kind:
-            case Truth():
-                return rng.choice(["true", "false"])
-            case Range(low, high):
-                return str(rng.randint(low, high))
-            case Whole():
-                return str(rng.randint(-3, 4))
-            case Ratio(True):
-                return rng.choice(["0", "1", "1/2", "1/3", "0.25", "9/10", "2/7"])
-            case Ratio():
-                return rng.choice(["-2", "-1/2", "0", "1/3", "0.75", "1", "5/2", "3"])
-            case Choice(name, members, shared):
-                member = rng.choice(members)
-                full = member in shared or rng.random() < 0.2
-                return f"{name}.{member}" if full else member
-            case Row(length, _, item):
-                return "[" + ", ".join(self.literal(item) for _ in range(length)) + "]"
-
-    def _name(self) -> str:
-        return f"v{next(self.fresh)}"
-
-    def _structure(self, kind: Kind, depth: int) -> str:
-        """Forms that a value of any kind may take."""
-        rng, make = self.rng, self.make
-        form = rng.randrange(6)
-        if form == 0:
-            return f"(if {make(Truth(), depth)} then {make(kind, depth)} else {make(kind, depth)})"
-        if form == 1:
-            var, found = self._name(), self._some_kind()
-            return (
-                f"(let {var} = {make(found, depth)} in {self.over({var: found}).make(kind, depth)})"
-            )
-        if form == 2:
-            return self._match(kind, depth)
-        if form == 3 and not isinstance(kind, Row):
-            size = rng.randint(1, 3)
-            items = ", ".join(make(kind, depth - 1) for _ in range(size))
-            return f"[{items}][{make(Range(0, size - 1), depth)}]"
-        called = [f for f in self.functions if _fits(f.result, kind)]
-        if form == 4 and called:
-            function = rng.choice(called)
-            return f"{function.name}({', '.join(make(p, depth) for p in function.parameters)})"
-        rows = [
-            (n, k) for n, k in self.names.items() if isinstance(k, Row) and _fits_inside(k, kind)
-        ]
-        if rows:
-            name, row = rng.choice(rows)
-            return self._lookup(name, row, kind, depth)
-        return self.leaf(kind)
-
-    def _lookup(self, name: str, row: Kind, kind: Kind, depth: int) -> str:
-        while isinstance(row, Row) and not _fits(row, kind):
-            index = row.index or Range(0, row.length - 1)
-            name, row = f"{name}[{self.make(index, depth)}]", row.item
-        return name
-
-    def _some_kind(self) -> Kind:
-        return _pick(self.rng, Truth(), Range(-2, 3), Range(0, 2), Ratio(), Whole(), *self.enums)
-
-    def _match(self, kind: Kind, depth: int) -> str:
-        rng = self.rng
-        subject = _pick(rng, Truth(), Range(-1, 2), *self.enums, *self.enums)
-        if isinstance(subject, Choice):
-            patterns = [
-                f"{subject.name}.{m}" if m in subject.shared or rng.random() < 0.2 else m
-                for m in subject.members
-            ]
-        else:
-            patterns = ["true", "false"] if isinstance(subject, Truth) else ["-1", "0", "1", "2"]
-        rng.shuffle(patterns)
-        last = ""
-        if rng.random() < 0.5:
-            patterns = patterns[: rng.randint(1, len(patterns))]
-            last = f", else: {self.make(kind, depth)}"
-        arms: list[str] = []
-        while patterns:
-            width = rng.choice([1, 1, 2])
-            arms.append(f"{' | '.join(patterns[:width])}: {self.make(kind, depth)}")
-            patterns = patterns[width:]
-        return f"(match {self.make(subject, depth)} {{ {', '.join(arms)}{last} }})"
-
-    def _truth(self, depth: int) -> str:
-        rng, make = self.rng, self.make
-        form = rng.randrange(5)
-        if form == 0:
-            return f"(not {make(Truth(), depth)})"
-        if form == 1:
-            op = rng.choice(["and", "or", "implies"])
-            return f"({make(Truth(), depth)} {op} {make(Truth(), depth)})"
-        if form == 2:
-            kind = _pick(rng, Truth(), *self.enums, *self.enums)
-            return f"({make(kind, depth)} {rng.choice(['==', '!='])} {make(kind, depth)})"
-        if form == 3:
-            ops = rng.choice([["<", "<="], ["<=", "<="], [">", ">="], ["<", "<"]])
-            return f"({self._number(depth)} {ops[0]} {self._number(depth)} {ops[1]} {self._number(depth)})"
-        op = rng.choice(["<", "<=", ">", ">=", "==", "!="])
-        return f"({self._number(depth)} {op} {self._number(depth)})"
-
-    def _number(self, depth: int) -> str:
-        return self.make(_pick(self.rng, Whole(), Range(-2, 2), Ratio()), depth)
-
-    def _range(self, low: int, high: int, depth: int) -> str:
-        form = self.rng.randrange(3)
-        if form == 0:
-            return f"clamp({self.make(Whole(), depth)}, {low}, {high})"
-        if form == 1:
-            return f"max({low}, min({self.make(Whole(), depth)}, {high}))"
-        shifted = f"({self.make(Whole(), depth)} mod {high - low + 1})"
-        return f"({low} + {shifted})" if low else shifted
-
-    def _whole(self, depth: int) -> str:
-        rng, make = self.rng, self.make
-        form = rng.randrange(9)
-        if form <= 2:
-            return f"({make(Whole(), depth)} {rng.choice('+-*')} {make(Whole(), depth)})"
-        if form == 3:
-            divisor = rng.choice(["2", "3", "-2", f"max(1, {make(Whole(), depth)})"])
-            return f"({make(Whole(), depth)} {rng.choice(['div', 'mod'])} {divisor})"
-        if form == 4:
-            several = ", ".join(make(Whole(), depth) for _ in range(rng.randint(2, 3)))
-            return f"{rng.choice(['min', 'max'])}({several})"
-        if form == 5:
-            return f"{rng.choice(['abs', 'floor'])}({make(Whole(), depth)})"
-        if form == 6:
-            return f"floor({make(Ratio(), depth)})"
-        if form == 7 and self.enums:
-            return f"ord({make(rng.choice(self.enums), depth)})"
-        return f"(-{make(Whole(), depth)})"
-
-    def _unit(self, depth: int) -> str:
-        form = self.rng.randrange(3)
-        if form == 0:
-            return f"clamp({self.make(Ratio(), depth)}, 0, 1)"
-        if form == 1:
-            return f"(1 / (1 + abs({self.make(Whole(), depth)})))"
-        return f"({self.make(Range(0, 4), depth)} / 4)"
-
-    def _ratio(self, depth: int) -> str:
-        rng, make = self.rng, self.make
-        form = rng.randrange(6)
-        if form <= 2:
-            return f"({make(Ratio(), depth)} {rng.choice('+-*')} {self._number(depth)})"
-        if form == 3:
-            divisor = rng.choice(["2", "-3", "1/2", f"max(1/2, {make(Ratio(), depth)})"])
-            return f"({self._number(depth)} / {divisor})"
-        if form == 4:
-            return f"{rng.choice(['min', 'max'])}({make(Ratio(), depth)}, {self._number(depth)})"
-        return f"{rng.choice(['abs(', '(-'])}{make(Ratio(), depth)})"
-
-    # --- distributions ---------------------------------------------------------------------------
-
-    def distribution(self, kind: Kind, depth: int) -> str:
-        """What a chance variable or a start may be drawn from."""
-        rng = self.rng
-        form = rng.randrange(8)
-        if depth > 0 and form == 0:
-            below = [self.distribution(kind, depth - 1) for _ in range(2)]
-            return f"if {self.make(Truth(), depth)} then {below[0]} else {below[1]}"
-        if depth > 0 and form == 1 and self.enums:
-            subject = rng.choice(self.enums)
-            arms = [
-                f"{subject.name}.{m}: {self.distribution(kind, depth - 1)}"
-                for m in subject.members[1:]
-            ]
-            arms.append(f"else: {self.distribution(kind, depth - 1)}")
-            return f"match {self.make(subject, depth)} {{ {', '.join(arms)} }}"
-        if depth > 0 and form == 2:
-            var = self._name()
-            weight = self.make(Ratio(True), depth)
-            drawn = [self._drawn(kind, depth - 1) for _ in range(2)]
-            return f"let {var} = {weight} in {{ {drawn[0]}: {var}, {drawn[1]}: 1 - {var} }}"
-        if form in (3, 4):
-            weight = self.make(Ratio(True), depth)
-            drawn = [self._drawn(kind, depth - 1) for _ in range(2)]
-            return f"{{ {drawn[0]}: {weight}, {drawn[1]}: 1 - {weight} }}"
-        if form == 5 and isinstance(kind, Range):
-            return self._spread(kind)
-        weights = rng.choice(_WEIGHTS)
-        return "{ " + ", ".join(f"{self._drawn(kind, depth - 1)}: {w}" for w in weights) + " }"
-
-    def _drawn(self, kind: Kind, depth: int) -> str:
-        # a kind without end keeps known bounds only if its values are literals
-        if depth <= 0 or isinstance(kind, Whole | Ratio):
-            return self.literal(kind)
-        return self.make(kind, depth)
-
-    def _spread(self, kind: Range) -> str:
-        low = self.rng.randint(kind.low, kind.high)
-        high = min(kind.high, low + self.rng.randint(1, 3))
-        size, var = high - low + 1, self._name()
-        weight = f"1/{size}"
-        if self.rng.random() < 0.5:
-            total = sum(range(1, size + 1))
-            weight = f"({var} - ({low}) + 1) / {total}"
-        return f"{{ for {var} in {low}..{high}: {var}: {weight} }}"
-
-
-def _fits_inside(row: Kind, kind: Kind) -> bool:
-    while isinstance(row, Row):
-        row = row.item
-        if _fits(row, kind):
-            return True
-    return False
-
-
-_WEIGHTS = (
-    ("1/2", "1/2"),
-    ("1/4", "3/4"),
-    ("0.05", "0.95"),
-    ("1/3", "0", "2/3"),
-    ("1/3", "1/3", "1/3"),
-    ("1/2", "0.5", "0"),
-    ("1/7", "4/7", "2/7"),
+from brute_force import Fault, Player, Setting, World, is_broken, sample_points
+from random_expressions import (
+    Choice,
+    Function,
+    Kind,
+    Maker,
+    Range,
+    Ratio,
+    Row,
+    Truth,
+    Vector,
+    Whole,
+    count_values,
+    pick,
+    show_kind,
 )
+
+from dsl.parser import parse_machine
+from dsl.syntax import Machine
+
+STATES_MAX = 64
+STARTS_MAX = 9  # worlds by `any`
 
 # --- programs ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A param, table or def: its text up to the value, and the value, entry by entry for a table."""
+    """A memory variable, param, table or def: its text up to the value, and the value, entry by entry for a table."""
 
     word: str
     name: str
@@ -425,13 +55,18 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A `let` or an assignment of the policy, and what it may read."""
+    """A `let`, an assignment or a next memory of a policy, and what it may read."""
 
     name: str
     kind: Kind
     is_let: bool
     value: str
     maker: Maker
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether it gives a memory variable its next value."""
+        return self.name.endswith("'")
 
     def show(self) -> str:
         """The line as it is written."""
@@ -440,23 +75,29 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A program in parts; nothing reads a slot that is `idle`."""
+    """A program in parts: its slots, the lines of main, the lines of further policies; nothing reads an `idle` slot."""
 
     slots: tuple[Slot, ...]
     lines: tuple[Line, ...]
     idle: frozenset[str] = frozenset()
+    others: tuple[tuple[str, tuple[Line, ...]], ...] = ()
 
     def show(self) -> str:
         """The program as it is written."""
         parts = [slot.show() for slot in self.slots]
-        body = "\n".join(line.show() for line in self.lines)
-        return "\n".join(["agent {", *parts, "  policy {", body, "  }", "}"]) + "\n"
+        for name, lines in (("", self.lines), *self.others):
+            body = "\n".join(line.show() for line in lines)
+            parts.append(f"  policy {name}{' ' if name else ''}{{\n{body}\n  }}")
+        return "\n".join(["agent {", *parts, "}"]) + "\n"
 
     def with_line(self, old: Line, value: str) -> Agent:
         """The program with another value in one line."""
-        return replace(
-            self, lines=tuple(replace(x, value=value) if x is old else x for x in self.lines)
-        )
+
+        def changed(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+            return tuple(replace(x, value=value) if x is old else x for x in lines)
+
+        others = tuple((name, changed(lines)) for name, lines in self.others)
+        return replace(self, lines=changed(self.lines), others=others)
 
     def with_slot(self, old: Slot, value: str | tuple[str, ...]) -> Agent:
         """The program with another value in one slot."""
@@ -465,51 +106,212 @@ class Agent:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class RandomRewrite:
-    """A rewrite by the text of the code it leads to.
-
-    `spoil` names what is wrong with its edits, "" for nothing. `ill_formed` says that the code cannot pass the checker;
-    other code may still turn out not to be total.
-    """
-
-    what: str
-    agent: str
-    spoil: str = ""
-    ill_formed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RandomMachine:
-    """A machine file, and rewrites of its code."""
-
-    seed: int
-    declarations: str
-    agent: str
-    rewrites: tuple[RandomRewrite, ...]
-
-    @property
-    def text(self) -> str:
-        """The whole file."""
-        return self.declarations + self.agent
-
-
-def random_machine(seed: int, rewrites: int) -> RandomMachine:
-    """The machine of a seed, with so many rewrites."""
-    rng = Random(seed)
-    world = _World(rng)
-    declarations = world.declarations()
-    agent = world.agent()
-    made = tuple(_random_rewrite(world, agent) for _ in range(rewrites))
-    return RandomMachine(seed, declarations, agent.show(), made)
-
-
 # --- worlds --------------------------------------------------------------------------------------
 
+_BOXES = ("0..1", "1/4..3/4", "1/5..3/5", "7/10..9/10", "0..1/2", "1/3..1/2")
+_PRICED = (
+    "+ - * if let == <= < and index call match not with fold array clamp min max mod convert ord forall bits int & << ult"
+).split()
 
-class _World:
-    def __init__(self, rng: Random) -> None:
-        self.rng = rng
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Which parts of the language a machine has."""
+
+    words: bool
+    loops: bool
+    anywhere: bool
+    unknown: bool
+    rational: bool
+    assume: bool
+    adversary: bool
+    rate: bool
+    memory: bool
+    policies: bool
+    costs: bool
+    always: bool
+    reach: bool
+    partial: bool
+    horizon: bool
+
+    @staticmethod
+    def draw(rng: Random) -> Features:
+        """Some of them."""
+
+        def some(share: float) -> bool:
+            return rng.random() < share
+
+        rational = some(0.3)
+        reach = some(0.2)
+        return Features(
+            words=some(0.25),
+            loops=some(0.4),
+            anywhere=some(0.4),
+            unknown=some(0.25),
+            rational=rational,
+            assume=rational and some(0.35),
+            adversary=some(0.3),
+            rate=some(0.15),
+            memory=some(0.35),
+            policies=reach or some(0.1),
+            costs=some(0.2),
+            always=some(0.3),
+            reach=reach,
+            partial=some(0.35),
+            horizon=some(0.3),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A machine file in parts, with what made it."""
+
+    world: RandomWorld
+    features: Features
+    declarations: str
+    agent: Agent
+    machine: Machine
+
+    @property
+    def constructs(self) -> tuple[str, ...]:
+        """The parts of the language that really stand in the file."""
+        text = self.declarations + self.agent.show()
+        return tuple(name for name, mark in _MARKS.items() if mark in text)
+
+
+_MARKS = {
+    "bits": "bits[",
+    "fold": "(fold ",
+    "forall, exists": "(forall ",
+    "with": " with {",
+    "any starts": "= any",
+    "finite unknowns": "  unknown u",
+    "rational unknowns": "  unknown p",
+    "assume": "  assume ",
+    "adversaries": "  adversary e",
+    "rates": "  adversary r",
+    "memory": "  memory ",
+    "policies": "  policy home",
+    "costs": "costs {",
+    "always": ": always ",
+    "reach": ": within ",
+    "observe": "  observe ",
+    "horizon": "horizon ",
+    "done": "  done = ",
+    "strictly": "better strictly",
+    "worst": "better worst",
+}
+
+
+def make_machine(seed: int) -> Made:
+    """The machine of a seed; what turns out to have no start, or an adversary without a choice, is made anew."""
+    rng = Random(seed)
+    while True:
+        features = Features.draw(rng)
+        world = RandomWorld(rng, features)
+        declarations, agent = world.declarations(), world.agent()
+        machine = parse_machine(declarations + agent.show())
+        try:
+            lines = _requirements(world, machine) if features.always or features.reach else ""
+            declared = World(machine.declarations)
+            sample_points(declared, Random(0), 0)
+            _require_choices(declared)
+        except Fault:
+            continue
+        declarations += lines
+        world.written = declarations
+        machine = parse_machine(declarations + agent.show())
+        return Made(world, features, declarations, agent, machine)
+
+
+def _require_choices(world: World) -> None:
+    for case in world.cases:
+        if not case.starts:
+            raise Fault("no start")
+        for state in world.states():
+            if world.adversary and not case.is_done(state):
+                for actions in world.actions():
+                    case.replies(state, actions)
+
+
+def _requirements(world: RandomWorld, machine: Machine) -> str:
+    """Requirements, most of which the program keeps."""
+    rng, features = world.rng, world.features
+    lines = ""
+    if features.always:
+        lines += _kept(world, machine, [_always(world, rng) for _ in range(6)])
+    if features.reach:
+        for steps in (rng.randint(1, 4), 9):
+            found = _kept(world, machine, [_reach(world, rng, steps) for _ in range(6)])
+            lines += found if found else ""
+            if found:
+                break
+    return lines
+
+
+def _always(world: RandomWorld, rng: Random) -> str:
+    now = world.maker.over(world.states)
+    name, kind = world.compared(rng)
+    of_step = rng.random() < 0.4
+    if of_step and rng.random() < 0.5:
+        variable, *place = name.split("[")
+        name = "[".join([f"{variable}'", *place])
+    test = f"{name} != {now.literal(kind)}"
+    if isinstance(kind, Range) and rng.random() < 0.5:
+        test = f"{name} {rng.choice(['<=', '>='])} {now.literal(kind)}"
+    if of_step:
+        action, decided = rng.choice(list(world.actions.items()))
+        test = f"{action} != {now.literal(decided)} or {test}"
+    elif rng.random() < 0.3:
+        test = f"{test} or {now.make(Truth(), 1)}"
+    return f"require safe: always {test}\n"
+
+
+def _reach(world: RandomWorld, rng: Random, steps: int) -> str:
+    now = world.maker.over(world.states)
+    name, kind = world.compared(rng)
+    goal, source = f"{name} == {now.literal(kind)}", "true"
+    if isinstance(kind, Range) and rng.random() < 0.6:
+        goal = f"{name} {rng.choice(['<=', '>='])} {now.literal(kind)}"
+    if rng.random() < 0.7:
+        other, kind = world.compared(rng)
+        source = f"{other} {rng.choice(['==', '!='])} {now.literal(kind)}"
+    using = rng.choice(["main", "home", "home"]) if world.features.policies else "main"
+    return f"require back: within {steps} reach {goal} from {source} using {using}\n"
+
+
+def _kept(world: RandomWorld, machine: Machine, candidates: list[str]) -> str:
+    """The first candidate that the program keeps; now and then one that it breaks; else none."""
+    rng = world.rng
+    if rng.random() < 0.1:
+        return candidates[0]
+    declared = World(machine.declarations)
+    player = Player(declared, machine.agent)
+    points = sample_points(declared, Random(0), 0)
+    text = world.written + world.agent_written
+    for line in candidates:
+        requirement = parse_machine(text + line).declarations.requirements[0]
+        settings = [Setting(case, point) for case in declared.cases for point in points]
+        if not any(is_broken(x, player, requirement) for x in settings):
+            return line
+    return ""
+
+
+def _part(rng: Random, name: str, kind: Kind) -> tuple[str, Kind]:
+    """The variable itself; of an array one item, since an array that is written out is not indexed by members."""
+    if not isinstance(kind, Row):
+        return name, kind
+    if kind.index is None:
+        return f"{name}[{rng.randrange(kind.length)}]", kind.item
+    return f"{name}[{kind.index.name}.{rng.choice(kind.index.members)}]", kind.item
+
+
+class RandomWorld:
+    """Makes a world and programs for it."""
+
+    def __init__(self, rng: Random, features: Features) -> None:
+        self.rng, self.features = rng, features
+        self.written = self.agent_written = ""
         colour = Choice("Colour", ("red", "green", "blue")[: rng.randint(2, 3)])
         mood = Choice("Mood", ("calm", "wild"))
         if rng.random() < 0.2:
@@ -518,16 +320,30 @@ class _World:
         self.enums = (colour, mood)[: rng.randint(1, 2)]
         if len(self.enums) == 1:
             self.enums = (Choice(colour.name, colour.members),)
-        self.maker = Maker(rng, self.enums, {})
-        self.states = self._variables("xyz", [1, 2, 2, 3, 3], rng.choice([16, 30, 45, STATES_MAX]))
-        self.actions = self._variables("ab", [1, 1, 2], rng.choice([3, 4, 6]), arrays=False)
+        words = (Vector(rng.randint(1, 3)), Vector(rng.randint(2, 4))) if features.words else ()
+        self.maker = Maker(rng, self.enums, {}, words=words, loops=features.loops)
+        limit = rng.choice([6, 10, 16, 16, 30, STATES_MAX])
+        self.memories: dict[str, Kind] = {}
+        if features.memory:
+            self.memories = self._variables("mn", [1, 1, 2], 4)
+            limit = min(limit, STATES_MAX // 4)
+        self.states = self._variables("xyz", [1, 2, 2, 3], limit)
+        self.actions = self._variables("ab", [1, 1, 2], rng.choice([2, 3, 4, 6]), arrays=False)
+        self.unknowns = self._variables("u", [1], 4, arrays=False) if features.unknown else {}
+        self.adversaries = (
+            self._variables("ef", [1, 1, 2], 4, arrays=False) if features.adversary else {}
+        )
         names = list(self.states)
         self.observed = {n: self.states[n] for n in names}
         self.observe_line = ""
-        if rng.random() < 0.35:
+        if features.partial:
             chosen = rng.sample(names, rng.randint(1, len(names)))
             self.observed = {n: self.states[n] for n in chosen}
             self.observe_line = f"  observe {', '.join(chosen)}\n"
+
+    def compared(self, rng: Random) -> tuple[str, Kind]:
+        """A state variable, or a part of one, that a literal can be compared with."""
+        return _part(rng, *rng.choice(list(self.states.items())))
 
     def _variables(
         self, letters: str, counts: list[int], limit: int, *, arrays: bool = True
@@ -536,12 +352,13 @@ class _World:
         found: dict[str, Kind] = {}
         for name in letters[: rng.choice(counts)]:
             low = rng.choice([0, 0, 1, -2, -1])
-            kinds: list[Kind] = [Truth(), *self.enums]
+            kinds: list[Kind] = [Truth(), *self.enums, *self.maker.words, *self.maker.words]
             kinds += [Range(low, low + n) for n in (1, 2, 3, 4, 5, 6, 7, 9, 9, 11, 14, 19)]
-            if arrays and rng.random() < 0.15:
+            if arrays and rng.random() < (0.3 if self.features.loops else 0.1):
                 kinds = [
                     Row(2, None, Truth()),
                     Row(len(self.enums[0].members), self.enums[0], Range(0, 1)),
+                    *(Row(2, None, w) for w in self.maker.words),
                 ]
             kinds = [k for k in kinds if count_values(k) <= limit]
             if not kinds:
@@ -551,6 +368,7 @@ class _World:
         return found
 
     def declarations(self) -> str:
+        """Everything but the program and the requirements."""
         rng = self.rng
         shared = self._shared()
         environment = self._environment()
@@ -559,14 +377,19 @@ class _World:
         horizon = f"horizon {rng.randint(1, 8)}"
         discounts = ["0", "1/2", "9/10", "0.99", "2/3", "999/1000"]
         settings = [
-            horizon if rng.random() < 0.3 else f"discount {rng.choice(discounts)}",
+            horizon if self.features.horizon else f"discount {rng.choice(discounts)}",
             f"tick_price {rng.choice(['0', '1/100', '1/1000', '1/10', '1/1_000_000_000_000'])}",
             f"size_price {rng.choice(['0', '0', '1/1000', '1/100000', '1/20', '1/1_000_000_000_000'])}",
             better,
         ]
+        if self.features.costs:
+            priced = rng.sample(_PRICED, rng.randint(1, 6))
+            entries = ", ".join(f'"{name}": {rng.choice([0, 0, 2, 3, 10])}' for name in priced)
+            settings.append(f"costs {{ {entries} }}")
         rng.shuffle(settings)
         utility = "utility { " + "  ".join(settings) + " }\n"
-        return f"machine random\n{enums}{shared}{environment}{utility}"
+        self.written = f"machine random\n{enums}{shared}{environment}{utility}"
+        return self.written
 
     def _shared(self) -> str:
         """Constants, tables and functions that everything may read; they are added to the maker."""
@@ -579,7 +402,7 @@ class _World:
             lines.append(f"const HALF = {rng.choice(['1/2', '3/10', '1 - 1/5'])}\n")
             self.maker = self.maker.over({"HALF": Ratio(True)})
         if rng.random() < 0.4:
-            inner = Row(2, None, _pick(rng, Range(-2, 2), Ratio(True), Truth()))
+            inner = Row(2, None, pick(rng, Range(-2, 2), Ratio(True), Truth()))
             row = Row(len(self.enums[0].members), self.enums[0], rng.choice([inner, inner.item]))
             lines.append(f"table GRID: {show_kind(row)} = {self.maker.literal(row)}\n")
             self.maker = self.maker.over({"GRID": row})
@@ -609,24 +432,25 @@ class _World:
         if rng.random() < 0.2:
             lines.append(("", f"const PULL = {rng.randint(0, 2)}"))
             maker = maker.over({"PULL": Range(0, 2)})
-        above = maker
-        for name, kind in self.states.items():
-            start = above.make(kind, 1)
-            if not isinstance(kind, Row) and rng.random() < 0.5:
-                start = above.distribution(kind, 1)
-            lines.append(("state", f"state {name}: {show_kind(kind)} = {start}"))
-            above = above.over({name: kind})
+        lines += [("", f"unknown {n}: {show_kind(k)}") for n, k in self.unknowns.items()]
+        weights, rewards = self._rationals(lines)
+        above = self._states(maker, lines, weights)
         if rng.random() < 0.5:
-            lines.append(("", f"done = {self._end(above)}"))
-        now = above.over(self.actions)
+            lines.append(("", f"done = {self._end(above.over(self.unknowns))}"))
+        now = above.over(self.actions).over(self.unknowns)
         lines += [("", f"action {n}: {show_kind(k)}") for n, k in self.actions.items()]
+        now = self._adversaries(now, lines)
+        rates = self._rates(lines)
         for i in range(rng.choice([0, 1, 1, 1, 2, 2])):
             if rng.random() < 0.3:
                 now = self._let(f"early{i}", now, lines)
             kind = self._chance_kind()
-            lines.append(
-                ("chance", f"chance c{i}: {show_kind(kind)} = {now.distribution(kind, 2)}")
-            )
+            used = weights
+            if rates and rates[0] == "weight":
+                # each rate stands in one draw, so that a step's value is affine in it
+                used, rates = (rates[1], f"(1 - {rates[1]})"), ()
+            dist = now.distribution(kind, 2, used)
+            lines.append(("chance", f"chance c{i}: {show_kind(kind)} = {dist}"))
             now = now.over({f"c{i}": kind})
         late = [f"{n}'" for n in self.states if rng.random() < 0.92]
         late += [f"late{i}" for i in range(rng.choice([0, 0, 1, 2]))]
@@ -639,9 +463,94 @@ class _World:
                 now = now.over({name: kind})
             else:
                 now = self._let(name, now, lines)
-        lines.append(("", f"reward = {self._reward(now)}"))
+        if rates:
+            rewards = (*rewards, f"{rates[1]} * {now.literal(Ratio())}")
+        lines.append(("", f"reward = {self._reward(now, rewards)}"))
         body = "".join(f"  {line}\n" for line in self._shuffled(lines))
         return f"environment {{\n{self.observe_line}{body}}}\n"
+
+    def _rationals(self, lines: list[tuple[str, str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Declare rational unknowns; what they may stand for as weights, and in rewards."""
+        rng = self.rng
+        if not self.features.rational:
+            return (), ()
+        names = ("p", "pp")[: rng.choice([1, 1, 2])]
+        lines += [("", f"unknown {n}: rat {rng.choice(_BOXES)}") for n in names]
+        rewards = tuple(f"{n} * {self.maker.literal(Ratio())}" for n in names)
+        weights = tuple(w for n in names for w in (n, f"(1 - {n})"))
+        if self.features.assume:
+            p, q = names[0], names[-1]
+            forms = [f"{p} <= 3/4", f"2 * {p} >= 1/2", f"{p} == 2/5"]
+            if p != q:
+                forms = [f"{p} >= {q}", f"{p} + {q} <= 1", f"{q} <= 2 * {p}", f"{p} + {q} == 4/5"]
+            lines += [("", f"assume {form}") for form in rng.sample(forms, rng.choice([1, 1, 2]))]
+        elif rng.random() < 0.3:
+            weights = (*weights, f"({names[0]} * {names[-1]})", f"({names[0]} / 3)")
+        where = rng.choice(["weights", "rewards", "both"])
+        return weights if where != "rewards" else (), rewards if where != "weights" else ()
+
+    def _states(
+        self, maker: Maker, lines: list[tuple[str, str]], weights: tuple[str, ...]
+    ) -> Maker:
+        rng, above, worlds = self.rng, maker, 1
+        anywhere = maker
+        for name, kind in self.states.items():
+            head = f"state {name}: {show_kind(kind)}"
+            size = count_values(kind)
+            if self.features.anywhere and worlds * size <= STARTS_MAX and rng.random() < 0.7:
+                worlds *= size
+                anywhere = anywhere.over({name: kind})
+                where = (
+                    f" where {self._start_test(name, kind, anywhere)}" if rng.random() < 0.5 else ""
+                )
+                lines.append(("state", f"{head} = any{where}"))
+            elif not isinstance(kind, Row) and rng.random() < 0.5:
+                drawn = weights if rng.random() < 0.4 else ()
+                lines.append(("state", f"{head} = {above.distribution(kind, 1, drawn)}"))
+            else:
+                lines.append(("state", f"{head} = {above.make(kind, 1)}"))
+            above = above.over({name: kind})
+        return above
+
+    def _start_test(self, name: str, kind: Kind, anywhere: Maker) -> str:
+        rng = self.rng
+        read = anywhere.over(self.unknowns)
+        name, kind = _part(rng, name, kind)
+        forms = [
+            f"{name} != {read.literal(kind)}",
+            f"{name} == {read.literal(kind)} or {read.make(Truth(), 1)}",
+        ]
+        if isinstance(kind, Range):
+            forms.append(f"{name} <= {rng.randint(kind.low, kind.high)}")
+        return rng.choice(forms)
+
+    def _adversaries(self, now: Maker, lines: list[tuple[str, str]]) -> Maker:
+        """Declare finite adversaries; some value of each always satisfies its condition."""
+        rng = self.rng
+        for name, kind in self.adversaries.items():
+            now = now.over({name: kind})
+            where = ""
+            if rng.random() < 0.5:
+                literal = now.literal(kind)
+                alike = [n for n, k in self.states.items() if k == kind]
+                other = rng.choice(alike) if alike and rng.random() < 0.7 else literal
+                forms = [f"{name} == {other} or {now.make(Truth(), 1)}"]
+                if count_values(kind) > 1:
+                    forms += [
+                        f"{name} != {other}",
+                        f"({name} != {literal}) or {now.make(Truth(), 1)}",
+                    ]
+                where = f" where {rng.choice(forms)}"
+            lines.append(("adversary", f"adversary {name}: {show_kind(kind)}{where}"))
+        return now
+
+    def _rates(self, lines: list[tuple[str, str]]) -> tuple[str, ...]:
+        """Declare a rate; where it is to stand, and its name."""
+        rng = self.rng
+        if not self.features.rate:
+            return ()
+        lines.append(("", f"adversary r: rat {rng.choice(_BOXES)}"))
+        return rng.choice(["weight", "weight", "reward"]), "r"
 
     def _end(self, above: Maker) -> str:
         rng = self.rng
@@ -670,26 +579,37 @@ class _World:
                 return f"({name} - ({low}) + {step}) mod {high - low + 1} + ({low})"
             case Choice(enum, members):
                 return f"{enum}((ord({name}) + {step}) mod {len(members)})"
+            case Vector(width):
+                return f"{name} {rng.choice(['+', '-', '^', '|'])} bits[{width}]({step})"
+            case Row(length, None, item) if self.features.loops:
+                at = now.make(Range(0, length - 1), 1)
+                return f"{name} with {{ {at}: {now.make(item, 2)} }}"
+            case Row(_, Choice() as index, item) if self.features.loops:
+                return f"{name} with {{ {now.make(index, 1)}: {now.make(item, 2)} }}"
             case _:
                 return ""
 
     def _chance_kind(self) -> Kind:
         low = self.rng.randint(-1, 1)
-        return _pick(self.rng, Truth(), Whole(), Range(low, low + 2), *self.enums)
+        return pick(self.rng, Truth(), Whole(), Range(low, low + 2), *self.enums, *self.maker.words)
 
     def _let(self, name: str, now: Maker, lines: list[tuple[str, str]]) -> Maker:
-        kind = _pick(self.rng, Truth(), Range(-2, 3), Ratio(), *self.enums)
+        kind = pick(self.rng, Truth(), Range(-2, 3), Ratio(), *self.enums, *self.maker.words)
         lines.append(("", f"let {name} = {now.make(kind, 2)}"))
         return now.over({name: kind})
 
-    def _reward(self, now: Maker) -> str:
+    def _reward(self, now: Maker, open_parts: tuple[str, ...]) -> str:
         """A reward that depends on what is decided and on what comes of it, as a rule."""
         rng, parts = self.rng, [now.make(Ratio(), 3)]
-        for name in (*self.actions, *(f"{n}'" for n in self.states)):
+        for part in open_parts:
+            if rng.random() < 0.6:
+                part = f"(if {now.make(Truth(), 2)} then {part} else {now.literal(Ratio())})"
+            parts.append(part)
+        for name in (*self.actions, *self.adversaries, *(f"{n}'" for n in self.states)):
             kind = now.names.get(name)
             if isinstance(kind, Row) or kind is None or rng.random() < 0.3:
                 continue
-            if isinstance(kind, Truth | Choice) or rng.random() < 0.5:
+            if isinstance(kind, Truth | Choice | Vector) or rng.random() < 0.5:
                 parts.append(
                     f"(if {name} == {now.literal(kind)} then {now.literal(Ratio())} else 0)"
                 )
@@ -702,7 +622,7 @@ class _World:
         """The lines in any order that keeps states, and draws, in theirs."""
         mixed = list(lines)
         self.rng.shuffle(mixed)
-        kept = {g: iter([x for h, x in lines if h == g]) for g in ("state", "chance")}
+        kept = {g: iter([x for h, x in lines if h == g]) for g in ("state", "adversary", "chance")}
         return [next(kept[group]) if group in kept else line for group, line in mixed]
 
     # --- the program -----------------------------------------------------------------------------
@@ -713,12 +633,16 @@ class _World:
         slots: list[Slot] = []
         idle: set[str] = set()
         maker = self.maker
+        for name, kind in self.memories.items():
+            slots.append(
+                Slot("memory", name, f"memory {name}: {show_kind(kind)}", kind, maker.literal(kind))
+            )
         if rng.random() < 0.5:
             low = rng.randint(-1, 1)
             param = self._param("band", Range(low, low + rng.randint(1, 4)))
             slots.append(param)
             maker = maker.over({param.name: param.kind})
-        observer = maker.over(self.observed)
+        observer = maker.over(self.observed).over(self.memories)
         tables: dict[str, str] = {}
         for name, kind in self.actions.items():
             if rng.random() < 0.5:
@@ -736,7 +660,13 @@ class _World:
             slots.append(self._idle(maker))
             idle.add(slots[-1].name)
         rng.shuffle(slots)
-        return Agent(tuple(slots), self._lines(observer, tables), frozenset(idle))
+        lines = self._lines(observer, tables)
+        others: tuple[tuple[str, tuple[Line, ...]], ...] = ()
+        if self.features.policies:
+            others = (("home", self._lines(observer, {})),)
+        agent = Agent(tuple(slots), lines, frozenset(idle), others)
+        self.agent_written = agent.show()
+        return agent
 
     def _param(self, name: str, kind: Kind) -> Slot:
         return Slot(
@@ -784,6 +714,8 @@ class _World:
                     if low
                     else variable
                 ), None
+            case Vector():
+                return f"int({variable})", None
             case Choice() as enum:
                 if self.rng.random() < 0.7:
                     return variable, enum
@@ -794,6 +726,7 @@ class _World:
     def _lines(self, maker: Maker, tables: Mapping[str, str]) -> tuple[Line, ...]:
         rng = self.rng
         plan: list[str] = list(self.actions)
+        plan += [f"{name}'" for name in self.memories if rng.random() < 0.9]
         rng.shuffle(plan)
         for i in range(rng.choice([0, 0, 1, 2])):
             plan.insert(rng.randint(0, len(plan)), f"now{i}")
@@ -801,8 +734,10 @@ class _World:
         for name in plan:
             is_let = name.startswith("now")
             kind = (
-                _pick(rng, Truth(), Range(-2, 3), Ratio(), *self.enums)
+                pick(rng, Truth(), Range(-2, 3), Ratio(), *self.enums, *self.maker.words)
                 if is_let
+                else self.memories[name[:-1]]
+                if name.endswith("'")
                 else self.actions[name]
             )
             value = tables.get(name) if rng.random() < 0.8 else None
@@ -827,315 +762,8 @@ def wasteful(rng: Random, value: str, kind: Kind) -> str:
             ]
         case Truth():
             forms += [f"not (not ({value}))", f"({value}) and true", f"false or ({value})"]
+        case Vector(width):
+            forms += [f"~(~({value}))", f"({value}) ^ bits[{width}](0)", f"bits[{width}]({value})"]
         case _:
             pass
     return rng.choice(forms)
-
-
-# --- rewrites ------------------------------------------------------------------------------------
-
-_Made: TypeAlias = tuple[Agent, str, bool] | None  # the new program, spoil, ill-formed
-
-
-def _random_rewrite(world: _World, agent: Agent) -> RandomRewrite:
-    rng = world.rng
-    names = list(_FORMS)
-    while True:
-        what = rng.choices(names, [_FORMS[n][0] for n in names])[0]
-        made = _FORMS[what][1](world, agent)
-        if made is not None:
-            new, spoil, ill_formed = made
-            return RandomRewrite(what, new.show(), spoil, ill_formed)
-
-
-def _fine(agent: Agent) -> _Made:
-    return agent, "", False
-
-
-def _assignment(world: _World, agent: Agent) -> Line:
-    return world.rng.choice([line for line in agent.lines if not line.is_let])
-
-
-def _new_expression(world: _World, agent: Agent) -> _Made:
-    line = _assignment(world, agent)
-    return _fine(agent.with_line(line, line.maker.make(line.kind, world.rng.randint(1, 3))))
-
-
-def _new_literals(world: _World, agent: Agent) -> _Made:
-    for line in [x for x in agent.lines if not x.is_let]:
-        if world.rng.random() < 0.8:
-            again = next(x for x in agent.lines if x.name == line.name)
-            agent = agent.with_line(again, line.maker.literal(line.kind))
-    return _fine(agent)
-
-
-def _guard(world: _World, agent: Agent) -> _Made:
-    line, rng = _assignment(world, agent), world.rng
-    test = line.maker.make(Truth(), 2)
-    name = rng.choice(list(world.observed))
-    kind = world.observed[name]
-    if not isinstance(kind, Row) and rng.random() < 0.6:
-        test = f"{name} == {line.maker.literal(kind)}"
-    new = line.maker.make(line.kind, rng.randint(0, 1))
-    return _fine(agent.with_line(line, f"if {test} then {new} else {line.value}"))
-
-
-def _new_let(world: _World, agent: Agent) -> _Made:
-    lets = [line for line in agent.lines if line.is_let]
-    if not lets:
-        return None
-    line = world.rng.choice(lets)
-    return _fine(agent.with_line(line, line.maker.make(line.kind, 2)))
-
-
-def _drop_let(world: _World, agent: Agent) -> _Made:
-    """Put the value of a let in the place of its name."""
-    lets = [line for line in agent.lines if line.is_let]
-    if not lets:
-        return None
-    line = world.rng.choice(lets)
-    rest = [x for x in agent.lines if x is not line]
-    lines = tuple(replace(x, value=_put(x.value, line.name, f"({line.value})")) for x in rest)
-    return _fine(replace(agent, lines=lines))
-
-
-def _put(text: str, name: str, value: str) -> str:
-    return text.replace(name, value)
-
-
-def _new_entries(world: _World, agent: Agent) -> _Made:
-    rng = world.rng
-    tables = [x for x in agent.slots if x.word == "table" and x.name not in agent.idle]
-    if not tables:
-        return None
-    table = rng.choice(tables)
-    assert isinstance(table.kind, Row)
-    entries = table.value
-    if isinstance(entries, str):
-        entries = tuple(world.maker.literal(table.kind.item) for _ in range(table.kind.length))
-    changed = rng.randint(1, len(entries))
-    for i in rng.sample(range(len(entries)), changed):
-        entries = (*entries[:i], world.maker.literal(table.kind.item), *entries[i + 1 :])
-    return _fine(agent.with_slot(table, entries))
-
-
-def _new_slot_value(word: str) -> Callable[[_World, Agent], _Made]:
-    def rewrite(world: _World, agent: Agent) -> _Made:
-        slots = [x for x in agent.slots if x.word == word and x.name not in agent.idle]
-        if not slots:
-            return None
-        slot = world.rng.choice(slots)
-        maker = slot.maker or world.maker
-        return _fine(agent.with_slot(slot, maker.make(slot.kind, 2 if slot.maker else 0)))
-
-    return rewrite
-
-
-def _new_table(world: _World, agent: Agent) -> _Made:
-    line = _assignment(world, agent)
-    if any(x.name == "FRESH" for x in agent.slots):
-        return None
-    table, lookup = world.table("FRESH", line.kind, world.maker)
-    return _fine(replace(agent.with_line(line, lookup), slots=(*agent.slots, table)))
-
-
-def _new_idle_slot(world: _World, agent: Agent) -> _Made:
-    slot = Slot("param", "unread", "param unread: bool", Truth(), "true")
-    return _fine(replace(agent, slots=(*agent.slots, slot)))
-
-
-def _remove_idle_slot(world: _World, agent: Agent) -> _Made:
-    if not agent.idle:
-        return None
-    return _fine(replace(agent, slots=tuple(x for x in agent.slots if x.name not in agent.idle)))
-
-
-def _waste(world: _World, agent: Agent) -> _Made:
-    line = world.rng.choice(agent.lines)
-    return _fine(agent.with_line(line, wasteful(world.rng, f"({line.value})", line.kind)))
-
-
-def _same(world: _World, agent: Agent) -> _Made:
-    return agent, world.rng.choice(["same", "same", "empty"]), False
-
-
-def _stale(world: _World, agent: Agent) -> _Made:
-    made = _new_expression(world, agent)
-    spoil = world.rng.choice(["stale", "place", "slot", "overlap", "twice"])
-    return None if made is None else (made[0], spoil, False)
-
-
-def _ill_typed(world: _World, agent: Agent) -> _Made:
-    line, rng = _assignment(world, agent), world.rng
-    wrong = {
-        Truth: ["1", "0 + 1", "1/2"],
-        Range: ["true", "1/2", world.enums[0].name + "." + world.enums[0].members[0]],
-        Choice: ["true", "0", "1/2"],
-    }
-    value = rng.choice(
-        [
-            rng.choice(wrong[type(line.kind)]),
-            "nothing",
-            "1 + true",
-            f"{rng.choice(list(world.states))}'",
-            f"if 1 then {line.value} else {line.value}",
-            f"if true then {line.value} else nobody",
-            f"[{line.value}]",
-            "min(1)",
-            f"missing({line.value})",
-        ]
-    )
-    return agent.with_line(line, value), "", True
-
-
-def _hidden(world: _World, agent: Agent) -> _Made:
-    hidden = [n for n in world.states if n not in world.observed]
-    if not hidden:
-        return None
-    line = _assignment(world, agent)
-    same = [n for n in hidden if _fits(world.states[n], line.kind)]
-    test = f"{hidden[0]} == {hidden[0]}"
-    value = same[0] if same else f"if {test} then {line.value} else {line.value}"
-    return agent.with_line(line, value), "", True
-
-
-def _misshapen(world: _World, agent: Agent) -> _Made:
-    """Lines or slots that are missing, doubled, in the wrong place."""
-    rng, line = world.rng, _assignment(world, agent)
-    forms: list[Agent] = [
-        replace(agent, lines=tuple(x for x in agent.lines if x is not line)),
-        replace(agent, lines=(*agent.lines, line)),
-        replace(
-            agent, slots=(*agent.slots, Slot("param", "main", "param main: bool", Truth(), "true"))
-        ),
-        replace(
-            agent,
-            slots=(
-                *agent.slots,
-                Slot("def", "ring", "def ring(n: bool): bool", Truth(), "ring(n)"),
-            ),
-        ),
-    ]
-    if agent.lines[0].is_let and f"{agent.lines[0].name}" in agent.lines[-1].value:
-        forms.append(replace(agent, lines=agent.lines[1:]))
-    return rng.choice(forms), "", True
-
-
-def _out_of_range(world: _World, agent: Agent) -> _Made:
-    """Values that lie, or may lie, outside; some do not."""
-    rng, line = world.rng, _assignment(world, agent)
-    maker = line.maker
-    whole = maker.make(Whole(), 2)
-    if isinstance(line.kind, Range):
-        values = [
-            whole,
-            f"{line.value} + 1",
-            str(line.kind.high + 1),
-            f"{line.value} - (if {maker.make(Truth(), 1)} then 1 else 0)",
-        ]
-    elif isinstance(line.kind, Choice):
-        values = [f"{line.kind.name}({whole})", f"{line.kind.name}({len(line.kind.members)})"]
-    else:
-        values = [f"1 div ({whole}) > 0", f"[true, false][{whole}]"]
-    values += [
-        f"if 1 / ({whole}) > 0 then {line.value} else {line.value}",
-        f"if 1 mod ({whole}) == 0 then {line.value} else {line.value}",
-        f"[{line.value}, {line.value}][{whole}]",
-        f"match {whole} {{ 0 | 1: {line.value}, 2: {line.value} }}",
-        f"if false then [{line.value}][1] else {line.value}",
-        f"if ({whole}) == 0 or 6 div ({whole}) > 1 then {line.value} else {line.value}",
-    ]
-    return _fine(agent.with_line(line, rng.choice(values)))
-
-
-def _bad_constant(world: _World, agent: Agent) -> _Made:
-    params = [x for x in agent.slots if isinstance(x.kind, Range) and x.word == "param"]
-    if not params:
-        return None
-    slot = world.rng.choice(params)
-    assert isinstance(slot.kind, Range)
-    value = world.rng.choice(
-        [
-            f"{slot.kind.high} + 1",
-            str(slot.kind.low - 1),
-            f"{slot.kind.low} div 0",
-            str(slot.kind.high),
-        ]
-    )
-    return _fine(agent.with_slot(slot, value))
-
-
-def _remove_read_slot(world: _World, agent: Agent) -> _Made:
-    text = "\n".join(line.value for line in agent.lines)
-    read = [x for x in agent.slots if x.name in text.replace("(", " ").replace("[", " ").split()]
-    if not read:
-        return None
-    gone = world.rng.choice(read)
-    return replace(agent, slots=tuple(x for x in agent.slots if x is not gone)), "", True
-
-
-_FORMS: Mapping[str, tuple[int, Callable[[_World, Agent], _Made]]] = {
-    "new expression": (24, _new_expression),
-    "new literals": (16, _new_literals),
-    "guard": (11, _guard),
-    "new entries": (16, _new_entries),
-    "new param": (6, _new_slot_value("param")),
-    "new def": (6, _new_slot_value("def")),
-    "new let": (5, _new_let),
-    "drop let": (3, _drop_let),
-    "new table": (8, _new_table),
-    "new idle slot": (3, _new_idle_slot),
-    "remove idle slot": (5, _remove_idle_slot),
-    "waste": (4, _waste),
-    "same": (2, _same),
-    "spoilt edits": (3, _stale),
-    "ill typed": (3, _ill_typed),
-    "hidden": (1, _hidden),
-    "misshapen": (2, _misshapen),
-    "out of range": (6, _out_of_range),
-    "bad constant": (2, _bad_constant),
-    "remove read slot": (1, _remove_read_slot),
-}
-"""The kinds of rewrites, how often each is tried, and what makes it."""
-
-
-def random_edits(rng: Random, old: s.Code, new: s.Code, spoil: str) -> tuple[Edit, ...]:
-    """Edits that lead from one code to the other, small or coarse, spoilt as `spoil` says."""
-    if spoil == "empty":
-        return ()
-    # `derive_edits` refuses two slots of one name; edits can still try to add one
-    later = [{y.name for y in new.slots[i + 1 :]} for i in range(len(new.slots))]
-    twice = [x for x, names in zip(new.slots, later, strict=True) if x.name in names]
-    once = [x for x, names in zip(new.slots, later, strict=True) if x.name not in names]
-    fine = [*derive_edits(old, s.Code(tuple(once))), *(AddSlot(slot) for slot in twice)]
-    whole = {slot.name for slot in old.slots if rng.random() < 0.25}
-    edits = list(dict.fromkeys(_coarse(old, new, e, whole) for e in fine))
-    if spoil == "same" or not edits:
-        slot = rng.choice(old.slots)
-        at, node = rng.choice(list(s.positions(slot)))
-        edits.append(Replace(slot.name, at, digest_node(node), node))
-    first = edits[0]
-    if spoil == "twice":
-        edits.append(first)
-    if not isinstance(first, Replace):
-        return tuple(edits)
-    if spoil == "stale":
-        edits[0] = replace(first, expected=digest_node(s.IntLit(rng.randint(0, 99))))
-    elif spoil == "place":
-        edits[0] = replace(first, position=(*first.position, 99))
-    elif spoil == "slot":
-        edits[0] = replace(first, slot="nowhere")
-    elif spoil == "overlap":
-        slot_of = old.slot(first.slot)
-        assert slot_of is not None
-        edits.append(Replace(first.slot, (), digest_node(slot_of), slot_of))
-    return tuple(edits)
-
-
-def _coarse(old: s.Code, new: s.Code, edit: Edit, whole: set[str]) -> Edit:
-    """The edit, or for slots in `whole` the one that replaces the whole slot."""
-    if isinstance(edit, AddSlot | RemoveSlot) or edit.slot not in whole:
-        return edit
-    before, after = old.slot(edit.slot), new.slot(edit.slot)
-    assert before is not None and after is not None
-    return Replace(edit.slot, (), digest_node(before), after)
