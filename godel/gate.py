@@ -13,15 +13,47 @@ from dsl.machine import Program
 from dsl.rewrite import Edit
 from godel.validity import NotShown, NotValid, judge_validity
 from proofs.explicit import TooLarge
-from proofs.kernel.certificate import BetterCertificate, NotBetterCertificate, OptimalityCertificate
+from proofs.kernel.certificate import (
+    BetterCertificate,
+    BetterWorstCertificate,
+    BoundsCertificate,
+    InvariantCertificate,
+    NotBetterCertificate,
+    NotBetterHereCertificate,
+    NotBetterWorstCertificate,
+    OptimalityCertificate,
+    PathCertificate,
+    PointwiseCertificate,
+    RankCertificate,
+)
 from proofs.kernel.chapter import Chapter
-from proofs.kernel.check import IsBetter, IsNotBetter, IsOptimal, check
+from proofs.kernel.check import Breaks, IsBetter, IsBounded, IsNotBetter, IsOptimal, Keeps, check
 from proofs.kernel.theorem import CertificateError, Theorem
-from proofs.solver import SolverAnswer, SolverSays, ask_about_code, ask_about_improvement
-from proofs.tactics.tables import Bound, Direction, Grid, ProgramBounds, bound_every_program
+from proofs.solver import (
+    SolverAnswer,
+    SolverSays,
+    ask_about_code,
+    ask_about_improvement,
+    ask_about_requirement,
+)
+from proofs.tactics.bounds import Grid
+from proofs.tactics.compare import (
+    Bounders,
+    estimate_gap,
+    find_bounds,
+    find_evidence,
+    find_optimality,
+)
+from proofs.tactics.requirements import find_requirement
 
 DEFAULT_RLIMIT = 50_000_000
 KEPT_PROGRAMS = 16
+
+Better: TypeAlias = BetterCertificate | BetterWorstCertificate | PointwiseCertificate
+Worse: TypeAlias = (
+    NotBetterCertificate | NotBetterHereCertificate | NotBetterWorstCertificate | PathCertificate
+)
+Keeping: TypeAlias = InvariantCertificate | RankCertificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +65,35 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptRequirement:
+    """Proved: the new code keeps this requirement."""
+
+    name: str
+    theorem: Theorem
+    certificate: Keeping
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
-    """Proved: the new code is an improvement. Z3 said `unsat` to every premise and the kernel made the theorem."""
+    """Proved: the new code is an improvement and keeps every requirement, in the order in which they are declared.
+
+    Z3 said `unsat` to every premise and the kernel made the theorems.
+    """
 
     code: s.Code
     theorem: Theorem
-    certificate: BetterCertificate
+    certificate: Better
+    kept: tuple[KeptRequirement, ...]
     costs: Costs
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Proved: the new code is no improvement."""
+    """Proved: the new code is no improvement, or breaks a requirement."""
 
     code: s.Code
     theorem: Theorem
-    certificate: NotBetterCertificate
+    certificate: Worse
     costs: Costs
 
 
@@ -74,6 +119,25 @@ class Invalid:
 Verdict: TypeAlias = Accepted | Refused | Undecided | Invalid
 
 
+class NotKept(Exception):
+    """A requirement that is not proved of a program; with its theorem and path where it is proved to be broken."""
+
+    def __init__(
+        self,
+        name: str,
+        reason: str,
+        *,
+        disagreement: bool = False,
+        theorem: Theorem | None = None,
+        certificate: PathCertificate | None = None,
+        rlimit_used: int = 0,
+    ) -> None:
+        self.name, self.reason, self.disagreement = name, reason, disagreement
+        self.theorem, self.certificate = theorem, certificate
+        self.rlimit_used = rlimit_used
+        super().__init__(f"{name}: {reason}")
+
+
 @dataclass(slots=True)
 class Gate:
     """Judges rewrites in one chapter.
@@ -85,97 +149,192 @@ class Gate:
     chapter: Chapter
     rlimit: int = DEFAULT_RLIMIT
     threads: int = 2
-    _bounds: OrderedDict[str, ProgramBounds] = field(default_factory=OrderedDict, repr=False)
-    _optimum: dict[Grid, Bound] = field(default_factory=dict, repr=False)
+    _bounders: OrderedDict[str, Bounders] = field(default_factory=OrderedDict, repr=False)
+    _every: Bounders | None = field(default=None, repr=False)
 
     def judge(self, old: s.Code, edits: tuple[Edit, ...]) -> Verdict:
         """The verdict on a rewrite of `old`, which must itself be total."""
-        steps = self.chapter.steps
-        spent = 0
+        return _Judging(self, old, edits).verdict()
 
-        def costs() -> Costs:
-            return Costs(spent, self.chapter.steps - steps)
-
-        found = judge_validity(self.chapter, old, edits)
-        if isinstance(found, NotValid):
-            return Invalid(found.reason, found.diagnostics, costs())
-        if isinstance(found, NotShown):
-            return Undecided(found.code, found.reason, False, costs())
-        new, program = found.code, found.program
-        answer = ask_about_code(program, rlimit=self.rlimit)
-        spent += answer.rlimit_used
-        if answer.says is not SolverSays.PROVED:
-            return Undecided(new, *_doubt(answer, "totality"), costs())
-        try:
-            evidence = self._evidence(self.chapter.program(old), program)
-        except TooLarge as error:
-            return Undecided(new, f"no certificate was found: {error}", False, costs())
-        if isinstance(evidence, str):
-            return Undecided(new, evidence, False, costs())
-        if isinstance(evidence, NotBetterCertificate):
-            try:
-                theorem = check(IsNotBetter(self.chapter, old, new), evidence)
-            except CertificateError as error:
-                return Undecided(new, _rejects(error), False, costs())
-            return Refused(new, theorem, evidence, costs())
-        answer = ask_about_improvement(
-            self.chapter.task,
-            self.chapter.program(old),
-            program,
-            evidence,
-            rlimit=self.rlimit,
-            threads=self.threads,
-        )
-        spent += answer.rlimit_used
-        try:
-            theorem = check(IsBetter(self.chapter, old, new), evidence)
-        except CertificateError as error:
-            return Undecided(new, _rejects(error), answer.says is SolverSays.PROVED, costs())
-        if answer.says is not SolverSays.PROVED:
-            return Undecided(new, *_doubt(answer, "the improvement"), costs())
-        return Accepted(new, theorem, evidence, costs())
-
-    def _evidence(
-        self, old: Program, new: Program
-    ) -> BetterCertificate | NotBetterCertificate | str:
-        """A certificate one way or the other: coarse values first, then finer, then the exact solution."""
-        before, after = self._bounds_of(old), self._bounds_of(new)
-        old_size, new_size = self.chapter.size_cost(old), self.chapter.size_cost(new)
-        for grid in Grid:
-            new_lower = after.bound(Direction.LOWER, grid)
-            old_upper = before.bound(Direction.UPPER, grid)
-            if new_lower.at_starts - new_size > old_upper.at_starts - old_size:
-                return BetterCertificate(new_lower.table, old_upper.table)
-            new_upper = after.bound(Direction.UPPER, grid)
-            old_lower = before.bound(Direction.LOWER, grid)
-            if new_upper.at_starts - new_size <= old_lower.at_starts - old_size:
-                return NotBetterCertificate(new_upper.table, old_lower.table)
-        return "the bounds of old and new overlap even for the exact solution"
-
-    def _bounds_of(self, program: Program) -> ProgramBounds:
-        found = self._bounds.pop(program.digest, None) or ProgramBounds(self.chapter, program)
-        self._bounds[program.digest] = found
-        while len(self._bounds) > KEPT_PROGRAMS:
-            self._bounds.popitem(last=False)
+    def bounders(self, program: Program) -> Bounders:
+        """Where bounds of a program are found; those of the programs asked for last are kept."""
+        found = self._bounders.pop(program.digest, None) or Bounders(self.chapter, program)
+        self._bounders[program.digest] = found
+        while len(self._bounders) > KEPT_PROGRAMS:
+            self._bounders.popitem(last=False)
         return found
 
     def prove_gap(
         self, code: s.Code, grid: Grid = Grid.FINE
     ) -> tuple[Theorem, OptimalityCertificate]:
-        """The theorem that no program beats this one by more than some gap. Raises TooLarge."""
-        if grid not in self._optimum:
-            self._optimum[grid] = bound_every_program(self.chapter, grid)
-        lower = self._bounds_of(self.chapter.program(code)).bound(Direction.LOWER, grid)
-        certificate = OptimalityCertificate(lower.table, self._optimum[grid].table)
+        """The theorem that no program beats this one by more than some gap, in any world. Raises TooLarge."""
+        program = self.bounders(self.chapter.program(code))
+        certificate = find_optimality(self.chapter, program, self._every_program(), grid)
         return check(IsOptimal(self.chapter, code), certificate), certificate
 
     def estimate_gap(self, code: s.Code) -> Fraction:
         """What `prove_gap` would show, without showing it. Raises TooLarge."""
-        if Grid.FINE not in self._optimum:
-            self._optimum[Grid.FINE] = bound_every_program(self.chapter, Grid.FINE)
-        program = self.chapter.program(code)
-        lower = self._bounds_of(program).bound(Direction.LOWER, Grid.FINE).at_starts
-        return self._optimum[Grid.FINE].at_starts - lower + self.chapter.size_cost(program)
+        program = self.bounders(self.chapter.program(code))
+        return estimate_gap(self.chapter, program, self._every_program())
+
+    def prove_bounds(self, code: s.Code) -> tuple[Theorem, BoundsCertificate]:
+        """The theorem that the value of the code, size left out, lies between bounds in every world. Raises TooLarge."""
+        certificate = find_bounds(self.chapter, self.bounders(self.chapter.program(code)))
+        return check(IsBounded(self.chapter, code), certificate), certificate
+
+    def _every_program(self) -> Bounders:
+        if self._every is None:
+            self._every = Bounders(self.chapter, None)
+        return self._every
+
+
+class _Judging:
+    """One rewrite on its way to a verdict."""
+
+    def __init__(self, gate: Gate, old: s.Code, edits: tuple[Edit, ...]) -> None:
+        self.gate, self.chapter, self.old, self.edits = gate, gate.chapter, old, edits
+        self.steps, self.spent = gate.chapter.steps, 0
+
+    def costs(self) -> Costs:
+        return Costs(self.spent, self.chapter.steps - self.steps)
+
+    def verdict(self) -> Verdict:
+        found = judge_validity(self.chapter, self.old, self.edits)
+        if isinstance(found, NotValid):
+            return Invalid(found.reason, found.diagnostics, self.costs())
+        if isinstance(found, NotShown):
+            return Undecided(found.code, found.reason, False, self.costs())
+        new = found.code
+        answer = ask_about_code(found.program, rlimit=self.gate.rlimit)
+        self.spent += answer.rlimit_used
+        if answer.says is not SolverSays.PROVED:
+            return Undecided(new, *_doubt(answer, "totality"), self.costs())
+        try:
+            return self._of_program(new, found.program)
+        except NotKept as error:
+            self.spent += error.rlimit_used
+            if error.theorem is not None and error.certificate is not None:
+                return Refused(new, error.theorem, error.certificate, self.costs())
+            return Undecided(new, str(error), error.disagreement, self.costs())
+        except TooLarge as error:
+            return Undecided(new, f"no certificate was found: {error}", False, self.costs())
+        except CertificateError as error:
+            return Undecided(new, _rejects(error), False, self.costs())
+
+    def _of_program(self, new: s.Code, program: Program) -> Verdict:
+        """Requirements that are broken refuse first; then the values decide; then requirements must be proved."""
+        evidence_kept = _search_requirements(self.chapter, program)
+        before = self.chapter.program(self.old)
+        evidence = find_evidence(
+            self.chapter, self.gate.bounders(before), self.gate.bounders(program)
+        )
+        if isinstance(
+            evidence, NotBetterCertificate | NotBetterHereCertificate | NotBetterWorstCertificate
+        ):
+            theorem = check(IsNotBetter(self.chapter, self.old, new), evidence)
+            return Refused(new, theorem, evidence, self.costs())
+        kept, used = _prove_kept(
+            self.chapter, program, evidence_kept, self.gate.rlimit, self.gate.threads
+        )
+        self.spent += used
+        answer = ask_about_improvement(
+            self.chapter.task,
+            before,
+            program,
+            evidence,
+            rlimit=self.gate.rlimit,
+            threads=self.gate.threads,
+        )
+        self.spent += answer.rlimit_used
+        proved = answer.says is SolverSays.PROVED
+        try:
+            theorem = check(IsBetter(self.chapter, self.old, new), evidence)
+        except CertificateError as error:
+            return Undecided(new, _rejects(error), proved, self.costs())
+        if not proved:
+            return Undecided(new, *_doubt(answer, "the improvement"), self.costs())
+        return Accepted(new, theorem, evidence, kept, self.costs())
+
+
+# --- requirements --------------------------------------------------------------------------------
+
+
+def require_kept(
+    chapter: Chapter, program: Program, *, rlimit: int = DEFAULT_RLIMIT, threads: int = 2
+) -> tuple[KeptRequirement, ...]:
+    """The theorems that a program keeps every requirement, in the order in which they are declared. Raises NotKept."""
+    found = _search_requirements(chapter, program)
+    return _prove_kept(chapter, program, found, rlimit, threads)[0]
+
+
+def prove_requirements(
+    chapter: Chapter, program: Program, *, rlimit: int = DEFAULT_RLIMIT, threads: int = 2
+) -> list[tuple[str, KeptRequirement | None]]:
+    """Each requirement by name, with the theorem that the program keeps it, where that is proved."""
+    proved: list[tuple[str, KeptRequirement | None]] = []
+    for requirement in chapter.task.requirements:
+        name = requirement.name
+        try:
+            found = find_requirement(chapter, program, requirement)
+            if isinstance(found, PathCertificate):
+                proved.append((name, None))
+                continue
+            kept, _ = _prove_kept(chapter, program, {name: found}, rlimit, threads)
+            proved.append((name, kept[0]))
+        except (NotKept, TooLarge):
+            proved.append((name, None))
+    return proved
+
+
+def _search_requirements(chapter: Chapter, program: Program) -> dict[str, Keeping | str]:
+    """A certificate for each requirement, or why none was found; raises NotKept for one that is proved to be broken."""
+    found: dict[str, Keeping | str] = {}
+    for requirement in chapter.task.requirements:
+        name = requirement.name
+        try:
+            certificate = find_requirement(chapter, program, requirement)
+        except TooLarge as error:
+            found[name] = f"no certificate was found: {error}"
+            continue
+        if not isinstance(certificate, PathCertificate):
+            found[name] = certificate
+            continue
+        try:
+            theorem = check(Breaks(chapter, name, program.code), certificate)
+        except CertificateError as error:
+            found[name] = _rejects(error)
+            continue
+        raise NotKept(name, "it is broken", theorem=theorem, certificate=certificate)
+    return found
+
+
+def _prove_kept(
+    chapter: Chapter,
+    program: Program,
+    found: dict[str, Keeping | str],
+    rlimit: int,
+    threads: int,
+) -> tuple[tuple[KeptRequirement, ...], int]:
+    """The theorems, after Z3 has found every premise to hold, and the resource units that took. Raises NotKept."""
+    kept: list[KeptRequirement] = []
+    used = 0
+    for name, certificate in found.items():
+        if isinstance(certificate, str):
+            raise NotKept(name, certificate, rlimit_used=used)
+        answer = ask_about_requirement(
+            chapter.task, program, name, certificate, rlimit=rlimit, threads=threads
+        )
+        used += answer.rlimit_used
+        proved = answer.says is SolverSays.PROVED
+        try:
+            theorem = check(Keeps(chapter, name, program.code), certificate)
+        except CertificateError as error:
+            raise NotKept(name, _rejects(error), disagreement=proved, rlimit_used=used) from None
+        if not proved:
+            reason, disagreement = _doubt(answer, f"the requirement {name}")
+            raise NotKept(name, reason, disagreement=disagreement, rlimit_used=used)
+        kept.append(KeptRequirement(name, theorem, certificate))
+    return tuple(kept), used
 
 
 def _rejects(error: CertificateError) -> str:

@@ -1,52 +1,329 @@
-"""Worlds written out state by state, and the values of programs in them. Untrusted: guesses that the kernel checks."""
+"""Worlds written out state by state, one for each joint value of the finite unknowns. Untrusted: the kernel checks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from heapq import heapify, heappop, heappush
-from math import fsum
-from typing import TypeAlias, TypeVar
+from itertools import product
+from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
-from dsl.machine import ActionTuple, Program, StateTuple
+from dsl.machine import (
+    ActionTuple,
+    MemoryTuple,
+    Program,
+    ReplyTuple,
+    StateTuple,
+    UnknownTuple,
+)
+from dsl.polynomial import Polynomial, Weight, degree_of, names_of, substitute
+from dsl.types import Value
+from proofs.games import (
+    FloatRow,
+    Row,
+    Successors,
+    TooLarge,
+    as_float,
+    float_discount,
+    float_row,
+    solve,
+    two_sided,
+    visits,
+)
+from proofs.kernel.certificate import Pair, Reply
 from proofs.kernel.chapter import Chapter
+from proofs.kernel.region import Region, TooMany, rate_box, vertices
+
+__all__ = [
+    "Row",
+    "Successors",
+    "TooLarge",
+    "as_float",
+    "float_discount",
+    "solve",
+    "visits",
+]
 
 STATES_MAX = 200_000
-NEAREST_TO_ONE = Fraction(1, 10**12)
-
-Number = TypeVar("Number", float, Fraction)
-Successors: TypeAlias = tuple[tuple[int, Fraction], ...]
-
-
-class TooLarge(Exception):
-    """A world with more states than a table may list, or with values that floats cannot follow."""
+STEPS_MAX = 4_000_000
+POINTS_MAX = 64
+RATE_POINTS = 9
+UNKNOWNS_SAMPLED = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One step by state numbers: the expected reward, and the live successors with their weights."""
+class Step:
+    """One step under one reply: the expected reward less ticks, and the live successors by number with their weights."""
 
-    reward: Fraction
-    successors: Successors
+    reward: Weight
+    successors: tuple[tuple[int, Weight], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class ChainModel:
-    """What one program makes of a world: its live states, reached from the starts, and one row for each.
+class Option:
+    """One action: its steps, one for each finite reply there is."""
 
-    `starts` lists live starts by number with their weights; rewards are less ticks.
+    replies: tuple[ReplyTuple, ...]
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One choice of the `any` variables, and the live pairs an episode then starts in."""
+
+    anywhere: tuple[Value, ...]
+    pairs: tuple[tuple[int, Weight], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A world for one joint value of the finite unknowns: live pairs of state and memory, and the options in each.
+
+    For a program there is one option in each pair; for a world under every action memories are empty and options come in
+    the order of the actions. `symbolic` says that some weight or reward reads a rational unknown or a rate.
     """
 
-    states: tuple[StateTuple, ...]
-    rows: tuple[Row, ...]
-    starts: Successors
+    unknowns: UnknownTuple
+    states: tuple[Pair, ...]
+    options: tuple[tuple[Option, ...], ...]
+    starts: tuple[Start, ...]
+    symbolic: bool
+    every_action: bool
+
+
+Choices: TypeAlias = Callable[
+    [StateTuple, MemoryTuple], Sequence[tuple[ActionTuple, MemoryTuple, Weight]]
+]
+"""The options in a pair: actions, the next memory, and the price of the step."""
+
+
+def explore_program(
+    chapter: Chapter, program: Program, unknowns: UnknownTuple = (), *, limit: int = STATES_MAX
+) -> Model:
+    """What a program makes of the world, against every reply. Raises TooLarge."""
+    price = chapter.task.utility.tick_price
+
+    def choices(
+        state: StateTuple, memory: MemoryTuple
+    ) -> Sequence[tuple[ActionTuple, MemoryTuple, Weight]]:
+        decided = program.act(state, memory)
+        return ((decided.actions, decided.memory, price * decided.ticks),)
+
+    return explore(
+        chapter, choices, program.memory_start, unknowns, limit=limit, every_action=False
+    )
+
+
+def explore_actions(
+    chapter: Chapter, unknowns: UnknownTuple = (), *, limit: int = STATES_MAX
+) -> Model:
+    """The world under every action, without ticks. Raises TooLarge."""
+    try:
+        actions = tuple((action, (), Fraction(0)) for action in chapter.all_actions())
+    except TooMany as error:
+        raise TooLarge(str(error)) from None
+    return explore(chapter, lambda *_: actions, (), unknowns, limit=limit, every_action=True)
+
+
+def explore(
+    chapter: Chapter,
+    choices: Choices,
+    memory_start: MemoryTuple,
+    unknowns: UnknownTuple,
+    *,
+    every_action: bool,
+    rewarded: bool = True,
+    limit: int = STATES_MAX,
+) -> Model:
+    """The live pairs that some option and reply lead to, breadth first; unless `rewarded`, prices are all that counts.
+
+    Raises TooLarge.
+    """
+    try:
+        return _explore(chapter, choices, memory_start, unknowns, every_action, rewarded, limit)
+    except TooMany as error:
+        raise TooLarge(str(error)) from None
+
+
+def _explore(
+    chapter: Chapter,
+    choices: Choices,
+    memory_start: MemoryTuple,
+    unknowns: UnknownTuple,
+    every_action: bool,
+    rewarded: bool,
+    limit: int,
+) -> Model:
+    index: dict[Pair, int] = {}
+    pairs: list[Pair] = []
+
+    def number(pair: Pair) -> int:
+        found = index.get(pair)
+        if found is None:
+            if len(pairs) >= limit:
+                raise TooLarge(f"more than {limit:,} states")
+            found = index[pair] = len(pairs)
+            pairs.append(pair)
+        return found
+
+    starts = tuple(
+        Start(
+            anywhere,
+            tuple(
+                (number((x, memory_start)), w) for x, w in drawn if not chapter.is_done(x, unknowns)
+            ),
+        )
+        for anywhere, drawn in start_worlds(chapter, unknowns)
+    )
+    options: list[tuple[Option, ...]] = []
+    count, symbolic = 0, any(_reads(w) for start in starts for _, w in start.pairs)
+    while len(options) < len(pairs):
+        state, memory = pairs[len(options)]
+        found: list[Option] = []
+        for actions, following, cost in choices(state, memory):
+            replies = tuple(chapter.replies(state, actions, unknowns))
+            count += len(replies)
+            if count > STEPS_MAX:
+                raise TooLarge(f"more than {STEPS_MAX:,} steps")
+            steps: list[Step] = []
+            for reply in replies:
+                reward: Weight = -cost
+                weights: dict[int, Weight] = {}
+                for outcome in chapter.outcomes(state, actions, unknowns, reply):
+                    if rewarded:
+                        reward = reward + outcome.weight * outcome.reward
+                    if not chapter.is_done(outcome.successor, unknowns):
+                        at = number((outcome.successor, following))
+                        weights[at] = (
+                            weights[at] + outcome.weight if at in weights else outcome.weight
+                        )
+                symbolic = symbolic or _reads(reward) or any(map(_reads, weights.values()))
+                steps.append(Step(reward, tuple(weights.items())))
+            found.append(Option(replies, tuple(steps)))
+        options.append(tuple(found))
+    return Model(unknowns, tuple(pairs), tuple(options), starts, symbolic, every_action)
+
+
+def start_worlds(
+    chapter: Chapter, unknowns: UnknownTuple
+) -> Sequence[tuple[tuple[Value, ...], tuple[tuple[StateTuple, Weight], ...]]]:
+    """The starts of every world with these unknowns. Raises TooLarge."""
+    try:
+        return tuple(chapter.start_worlds(unknowns))
+    except TooMany as error:
+        raise TooLarge(str(error)) from None
+
+
+def unknown_values(chapter: Chapter) -> tuple[UnknownTuple, ...]:
+    """Every joint value of the finite unknowns, in order. Raises TooLarge."""
+    try:
+        return tuple(region.unknowns for region in chapter.regions())
+    except TooMany as error:
+        raise TooLarge(str(error)) from None
+
+
+def _reads(weight: Weight) -> bool:
+    return isinstance(weight, Polynomial)
+
+
+# --- points --------------------------------------------------------------------------------------
+
+
+def corner_points(chapter: Chapter, region: Region) -> tuple[tuple[Fraction, ...], ...]:
+    """Values of the rational unknowns to look at: corners, then the centre; under `assume` the vertices, then their mean.
+
+    None where the assumptions leave nothing of the region. Raises TooLarge.
+    """
+    task = chapter.task
+    if not task.rationals:
+        return ((),)
+    if not task.assumptions:
+        ends = [(low, high) if low != high else (low,) for low, high in region.box]
+        centre = tuple((low + high) / 2 for low, high in region.box)
+        if 2 ** sum(len(e) - 1 for e in ends) > POINTS_MAX:
+            corners = [
+                tuple(end if i == k else c for i, c in enumerate(centre))
+                for k, pair in enumerate(ends)
+                for end in pair
+            ]
+        else:
+            corners = list(product(*ends))
+        return tuple(dict.fromkeys([*corners, centre]))
+    try:
+        found = sorted(vertices(task, region))
+    except TooMany as error:
+        raise TooLarge(str(error)) from None
+    if not found:
+        return ()
+    mean = tuple(sum(p[i] for p in found) / Fraction(len(found)) for i in range(len(found[0])))
+    return tuple(dict.fromkeys([*found, mean]))
+
+
+def rate_points(chapter: Chapter, weights: Sequence[Weight]) -> tuple[tuple[Fraction, ...], ...]:
+    """Values of the rates that an adversary may want: the ends, and points between where a weight is not affine in one."""
+    grids: list[list[Fraction]] = []
+    for name, (low, high) in rate_box(chapter.task).items():
+        degree = max((degree_of(w, name) for w in weights), default=0)
+        if degree == 0 or low == high:
+            grids.append([low])
+        elif degree == 1:
+            grids.append([low, high])
+        else:
+            grids.append([low + (high - low) * i / (RATE_POINTS - 1) for i in range(RATE_POINTS)])
+    found = tuple(product(*grids))
+    if len(found) > POINTS_MAX:
+        raise TooLarge(f"more than {POINTS_MAX} joint values of the rates")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """A reply with the step that it leads to, rates and all."""
+
+    reply: Reply
+    step: Step
+
+
+def plays_of(chapter: Chapter, option: Option) -> tuple[Play, ...]:
+    """Every finite reply with every value of the rates worth looking at."""
+    if not chapter.task.rates:
+        return tuple(
+            Play(Reply(y), step) for y, step in zip(option.replies, option.steps, strict=True)
+        )
+    names = list(rate_box(chapter.task))
+    found: list[Play] = []
+    for y, step in zip(option.replies, option.steps, strict=True):
+        for rates in rate_points(chapter, [step.reward, *(w for _, w in step.successors)]):
+            at = dict(zip(names, rates, strict=True))
+            found.append(Play(Reply(y, rates), substitute_step(step, at)))
+    return tuple(found)
+
+
+def substitute_step(step: Step, values: Mapping[str, Fraction]) -> Step:
+    """The step with numbers in the place of names; successors that are left without weight are kept out."""
+    after = ((j, substitute(w, values)) for j, w in step.successors)
+    return Step(substitute(step.reward, values), tuple((j, w) for j, w in after if w != 0))
+
+
+def names_of_step(step: Step) -> frozenset[str]:
+    """The unknowns and rates that a step reads."""
+    found = set(names_of(step.reward))
+    for _, w in step.successors:
+        found |= names_of(w)
+    return frozenset(found)
+
+
+# --- a world to look at --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class WorldModel:
-    """A world under all actions: live states reached by any of them, and a row for each state and action, without ticks."""
+    """A world to think about, without unknowns and adversary: live states, and a row for each state and action.
+
+    Finite unknowns and `any` starts are averaged, rational unknowns stand at the centre, and the adversary replies as it
+    would against the best actions. Ticks are left out.
+    """
 
     states: tuple[StateTuple, ...]
     index: Mapping[StateTuple, int]
@@ -55,26 +332,14 @@ class WorldModel:
     starts: Successors
 
 
-def explore_program(chapter: Chapter, program: Program, *, limit: int = STATES_MAX) -> ChainModel:
-    """The chain that a program makes of the world. Raises TooLarge."""
-    price = chapter.task.utility.tick_price
-
-    def step(state: StateTuple) -> list[tuple[ActionTuple, Fraction]]:
-        decided = program.act(state)
-        return [(decided.actions, price * decided.ticks)]
-
-    states, rows, starts = _explore(chapter, step, limit)
-    return ChainModel(states, tuple(row[0] for row in rows), starts)
-
-
 _worlds: WeakKeyDictionary[Chapter, WorldModel | TooLarge] = WeakKeyDictionary()
 
 
 def explore_world(chapter: Chapter) -> WorldModel:
-    """The world under every action, worked out once for a chapter. Raises TooLarge."""
+    """The world to think about, worked out once for a chapter. Raises TooLarge."""
     if chapter not in _worlds:
         try:
-            _worlds[chapter] = _explore_world(chapter, STATES_MAX)
+            _worlds[chapter] = _average(chapter)
         except TooLarge as error:
             _worlds[chapter] = error
     found = _worlds[chapter]
@@ -83,167 +348,100 @@ def explore_world(chapter: Chapter) -> WorldModel:
     return found
 
 
-def _explore_world(chapter: Chapter, limit: int) -> WorldModel:
-    actions: list[ActionTuple] = []
-    for action in chapter.all_actions():
-        actions.append(action)
-        if len(actions) > limit:
-            raise TooLarge(f"more than {limit:,} actions")
-    choices = [(a, Fraction(0)) for a in actions]
-    states, rows, starts = _explore(chapter, lambda _: choices, limit)
-    index = {state: i for i, state in enumerate(states)}
-    return WorldModel(states, index, tuple(actions), rows, starts)
-
-
-def _explore(
-    chapter: Chapter,
-    step: Callable[[StateTuple], list[tuple[ActionTuple, Fraction]]],
-    limit: int,
-) -> tuple[tuple[StateTuple, ...], tuple[tuple[Row, ...], ...], Successors]:
+def _average(chapter: Chapter) -> WorldModel:
+    unknowns = unknown_values(chapter)
+    stride = -(-len(unknowns) // UNKNOWNS_SAMPLED)
+    chosen = unknowns[::stride]
+    actions = tuple(chapter.all_actions())
+    worlds = [_typical(chapter, u) for u in chosen]
     index: dict[StateTuple, int] = {}
-    states: list[StateTuple] = []
-
-    def number(state: StateTuple) -> int:
-        if state not in index:
-            if len(states) >= limit:
-                raise TooLarge(f"more than {limit:,} states")
-            index[state] = len(states)
-            states.append(state)
-        return index[state]
-
-    starts = tuple((number(x), w) for x, w in chapter.starts if not chapter.is_done(x))
-    rows: list[tuple[Row, ...]] = []
-    while len(rows) < len(states):
-        state = states[len(rows)]
-        found: list[Row] = []
-        for actions, cost in step(state):
-            reward, weights = -cost, dict[int, Fraction]()
-            for outcome in chapter.outcomes(state, actions):
-                reward += outcome.weight * outcome.reward
-                if not chapter.is_done(outcome.successor):
-                    at = number(outcome.successor)
-                    weights[at] = weights.get(at, Fraction(0)) + outcome.weight
-            found.append(Row(reward, tuple(weights.items())))
-        rows.append(tuple(found))
-    return tuple(states), tuple(rows), starts
-
-
-# --- values under a discount ---------------------------------------------------------------------
-
-
-def solve(rows: Sequence[tuple[Number, Mapping[int, Number]]], *, one: Number) -> list[Number]:
-    """The v with v_i = b_i + sum a_ij v_j, by eliminating states, those with the fewest neighbours first.
-
-    Works in floats and, exactly, in `Fraction`s; `rows` holds b and the entries a_ij by j.
-    """
-    base: list[Number] = [b for b, _ in rows]
-    out: list[dict[int, Number]] = [dict(a) for _, a in rows]
-    into: list[set[int]] = [set() for _ in rows]
-    for i, row in enumerate(out):
-        for j in row:
-            if j != i:
-                into[j].add(i)
-    heap = [(_fill(out[i], into[i]), i) for i in range(len(out))]
-    heapify(heap)
-    gone = [False] * len(out)
-    eliminated: list[int] = []
-    while heap:
-        fill, k = heappop(heap)
-        if gone[k]:
-            continue
-        now = _fill(out[k], into[k])
-        if now > fill:
-            heappush(heap, (now, k))
-            continue
-        gone[k] = True
-        eliminated.append(k)
-        own = out[k].pop(k, None)
-        if own is not None:
-            factor = one / (one - own)
-            base[k] *= factor
-            for j in out[k]:
-                out[k][j] *= factor
-        for j in out[k]:
-            into[j].discard(k)
-        for i in into[k]:
-            weight = out[i].pop(k)
-            base[i] += weight * base[k]
-            target = out[i]
-            for j, a in out[k].items():
-                target[j] = target[j] + weight * a if j in target else weight * a
-                if j != i:
-                    into[j].add(i)
-    values: list[Number] = list(base)
-    for k in reversed(eliminated):
-        for j, a in out[k].items():
-            values[k] += a * values[j]
-    return values
-
-
-def _fill(out: Mapping[int, object], into: Iterable[int]) -> int:
-    return len(out) * len(into)  # type: ignore[arg-type]
-
-
-def float_discount(discount: Fraction) -> float:
-    """A discount for computing in floats; raises TooLarge where they could not tell it from 1."""
-    if 1 - discount < NEAREST_TO_ONE:
-        raise TooLarge("with a discount within 10^-12 of 1 floats are too coarse")
-    return float(discount)
-
-
-def as_float(value: Fraction) -> float:
-    """The nearest float; raises TooLarge where there is none."""
-    try:
-        return float(value)
-    except OverflowError:
-        raise TooLarge("numbers beyond what floats can follow") from None
-
-
-def float_values(rows: Sequence[Row], discount: Fraction) -> list[float]:
-    """The discounted values of a chain, in floats."""
-    g = float_discount(discount)
-    return solve(
-        [(as_float(r.reward), {j: g * float(w) for j, w in r.successors}) for r in rows], one=1.0
-    )
-
-
-def exact_values(rows: Sequence[Row], discount: Fraction) -> list[Fraction]:
-    """The discounted values of a chain."""
-    return solve(
-        [(r.reward, {j: discount * w for j, w in r.successors}) for r in rows], one=Fraction(1)
-    )
-
-
-def visits(rows: Sequence[Row], starts: Successors, discount: Fraction) -> list[float]:
-    """How often each state of a chain is expected to be visited from the starts, discounted, in floats."""
-    g = float_discount(discount)
-    into: list[dict[int, float]] = [{} for _ in rows]
-    for i, row in enumerate(rows):
-        for j, w in row.successors:
-            into[j][i] = into[j].get(i, 0.0) + g * float(w)
-    first = [0.0] * len(rows)
-    for i, weight in starts:
-        first[i] += float(weight)
-    return solve([(b, a) for b, a in zip(first, into, strict=True)], one=1.0)
-
-
-def best_values(model: WorldModel, discount: Fraction) -> tuple[list[float], list[int]]:
-    """The values no program exceeds, in floats, and the number of a best action in each state: policy iteration."""
-    g = float_discount(discount)
-    rows = [
-        [(as_float(r.reward), [(j, g * float(w)) for j, w in r.successors]) for r in row]
-        for row in model.rows
-    ]
-    choice = [max(range(len(row)), key=lambda a: (row[a][0], -a)) for row in rows]
-    while True:
-        values = solve(
-            [(rows[i][a][0], dict(rows[i][a][1])) for i, a in enumerate(choice)], one=1.0
-        )
-        changed = False
+    for model, _, _ in worlds:
+        for state, _ in model.states:
+            index.setdefault(state, len(index))
+    parts: list[list[list[Row]]] = [[[] for _ in actions] for _ in index]
+    starts: dict[int, Fraction] = {}
+    for model, rows, first in worlds:
+        to = [index[state] for state, _ in model.states]
         for i, row in enumerate(rows):
-            scores = [r + fsum(w * values[j] for j, w in after) for r, after in row]
-            best = max(range(len(row)), key=lambda a: (scores[a], -a))
-            if scores[best] > scores[choice[i]] + 1e-9 * max(1.0, abs(scores[best])):
-                choice[i], changed = best, True
-        if not changed:
-            return values, choice
+            for a, found in enumerate(row):
+                after = tuple((to[j], w) for j, w in found.successors)
+                parts[to[i]][a].append(Row(found.reward, after))
+        for i, w in first:
+            starts[to[i]] = starts.get(to[i], Fraction(0)) + w / len(worlds)
+    merged = tuple(tuple(map(_mean, row)) for row in parts)
+    return WorldModel(tuple(index), index, actions, merged, tuple(starts.items()))
+
+
+def _mean(rows: list[Row]) -> Row:
+    if len(rows) == 1:
+        return rows[0]
+    share = Fraction(1, len(rows))
+    weights: dict[int, Fraction] = {}
+    for row in rows:
+        for j, w in row.successors:
+            weights[j] = weights.get(j, Fraction(0)) + w * share
+    return Row(sum((r.reward for r in rows), Fraction(0)) * share, tuple(weights.items()))
+
+
+def _typical(
+    chapter: Chapter, unknowns: UnknownTuple
+) -> tuple[Model, list[list[Row]], list[tuple[int, Fraction]]]:
+    """The rows for each state and action at the centre of the rational unknowns, and the starts."""
+    model = explore_actions(chapter, unknowns)
+    points = corner_points(chapter, Region.whole(chapter.task, unknowns))
+    if not points:
+        raise TooLarge("the assumptions leave no world")
+    rows = numeric_rows(chapter, model, points[-1])
+    at = point_of(chapter, points[-1])
+    share = Fraction(1, max(1, len(model.starts)))
+    starts: dict[int, Fraction] = {}
+    for start in model.starts:
+        for i, w in start.pairs:
+            weight = number_of(substitute(w, at))
+            starts[i] = starts.get(i, Fraction(0)) + weight * share
+    if all(len(option) == 1 for row in rows for option in row):
+        return model, [[option[0] for option in row] for row in rows], list(starts.items())
+    discount = chapter.task.utility.discount
+    g = float_discount(discount if discount < 1 else Fraction(99, 100))
+    floats = [[[float_row(r, g) for r in option] for option in row] for row in rows]
+    _, _, replies = two_sided(floats)
+    chosen = [
+        [option[y] for option, y in zip(row, picks, strict=True)]
+        for row, picks in zip(rows, replies, strict=True)
+    ]
+    return model, chosen, list(starts.items())
+
+
+def point_of(chapter: Chapter, rationals: tuple[Fraction, ...]) -> dict[str, Fraction]:
+    """Values of the rational unknowns by name."""
+    return dict(zip((v.name for v in chapter.task.rationals), rationals, strict=True))
+
+
+def number_of(weight: Weight) -> Fraction:
+    """A weight that is a number."""
+    if isinstance(weight, Polynomial):
+        raise TypeError(f"{weight} is no number")
+    return weight
+
+
+def numeric_rows(
+    chapter: Chapter, model: Model, rationals: tuple[Fraction, ...]
+) -> list[list[list[Row]]]:
+    """The rows of a model where the rational unknowns have these values: by pair, option and play."""
+    at = point_of(chapter, rationals)
+
+    def row(step: Step) -> Row:
+        if not model.symbolic:
+            return Row(step.reward, step.successors)  # type: ignore[arg-type]
+        found = substitute_step(step, at)
+        return Row(number_of(found.reward), found.successors)  # type: ignore[arg-type]
+
+    return [
+        [[row(play.step) for play in plays_of(chapter, option)] for option in options]
+        for options in model.options
+    ]
+
+
+def float_rows(rows: Sequence[Sequence[Sequence[Row]]], g: float) -> list[list[list[FloatRow]]]:
+    """Rows in floats under a discount."""
+    return [[[float_row(r, g) for r in option] for option in options] for options in rows]

@@ -1,196 +1,322 @@
-"""Find table certificates: guess values in floats, round them to a grid, and shift them until every inequality holds.
+"""Tables that bound values: guesses in floats, rounded to a grid and shifted until every inequality holds.
 
 Under a discount g: with W0 the rounded guess and e the largest exact amount by which it misses (T W0 - W0 for an upper
 bound), W0 + e/(1-g) satisfies every inequality, since T (W0 + s) <= T W0 + g s. Under a horizon the layers are worked out
-from the last step back, rounded outward at each.
+from the last step back (`proofs.tactics.unroll`). What reads rational unknowns or rates is in `proofs.tactics.unknowns`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Sequence
 from fractions import Fraction
-from math import isfinite
+from math import isfinite, lcm
+from typing import TypeAlias
 
-from dsl.machine import Program, StateTuple
+from dsl.machine import Program, UnknownTuple
+from dsl.polynomial import Weight
 from proofs.explicit import (
-    ChainModel,
-    Row,
-    TooLarge,
-    WorldModel,
-    best_values,
-    exact_values,
+    Model,
+    Play,
+    Step,
+    corner_points,
+    explore_actions,
     explore_program,
-    explore_world,
-    float_values,
+    names_of_step,
+    number_of,
+    plays_of,
+    point_of,
+    substitute_step,
 )
-from proofs.kernel.certificate import Table
+from proofs.games import (
+    FloatRow,
+    TooLarge,
+    float_discount,
+    float_row,
+    solve_floats,
+    two_sided,
+)
+from proofs.games import Row as NumberRow
 from proofs.kernel.chapter import Chapter
+from proofs.kernel.region import Region
+from proofs.tactics.bounds import Bound, Direction, Grid, Named, Rows
+from proofs.tactics.exact import strategy_values
+from proofs.tactics.unknowns import AffineTask, affine_values
+from proofs.tactics.unroll import layered
 
-ENTRIES_MAX = 2_000_000
+__all__ = ["Bound", "Bounder", "Direction", "Grid", "bound_every_program", "bound_program"]
+
 EXACT_STATES_MAX = 5_000
+EXACT_ROUNDS_MAX = 20
+
+Plays: TypeAlias = tuple[tuple[tuple[Play, ...], ...], ...]
 
 
-class Direction(Enum):
-    """Which side a bound is on."""
+class Bounder:
+    """Bounds of one program, or of every program, for one joint value of the finite unknowns, found as they are asked for.
 
-    LOWER = "lower"
-    UPPER = "upper"
+    Raises TooLarge where the world is too large for tables.
+    """
 
+    def __init__(self, chapter: Chapter, model: Model) -> None:
+        self.chapter, self.model = chapter, model
+        self.adversary = bool(chapter.task.adversaries or chapter.task.rates)
+        self._found: dict[tuple[Direction, Grid, Region], Bound] = {}
+        self._plays: dict[Region, Plays] = {}
+        self._games: dict[Region, tuple[list[float], list[int], list[list[int]]]] = {}
+        self._exact: dict[Region, tuple[list[Weight], list[int], list[list[int]]]] = {}
 
-class Grid(Enum):
-    """How finely values are rounded: to multiples of 1/grid, or not at all."""
+    @property
+    def region(self) -> Region:
+        """Everything that is open."""
+        return Region.whole(self.chapter.task, self.model.unknowns)
 
-    COARSE = 10**8
-    FINE = 10**11
-    EXACT = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A table and the bound that it gives at the starts."""
-
-    table: Table
-    at_starts: Fraction
-
-
-class ProgramBounds:
-    """Bounds of one program, found as they are asked for. Raises TooLarge where the world is too large for tables."""
-
-    def __init__(self, chapter: Chapter, program: Program) -> None:
-        self.chapter = chapter
-        self.model: ChainModel = explore_program(chapter, program)
-        self._choices: list[tuple[Row, ...]] = [(row,) for row in self.model.rows]
-        self._floats: list[float] | None = None
-        self._found: dict[tuple[Direction, Grid], Bound] = {}
-
-    def bound(self, direction: Direction, grid: Grid) -> Bound:
-        """A bound of the program's value without size."""
-        key = (direction, grid)
+    def bound(self, direction: Direction, grid: Grid, region: Region | None = None) -> Bound:
+        """A bound of the value without size on a region. Raises TooLarge."""
+        region = region or self.region
+        key = (direction, grid, region if self.model.symbolic else self.region)
         if key not in self._found:
-            self._found[key] = self._find(direction, grid)
+            self._found[key] = self._find(direction, grid, key[2])
         return self._found[key]
 
-    def _find(self, direction: Direction, grid: Grid) -> Bound:
-        utility, model = self.chapter.task.utility, self.model
+    def _find(self, direction: Direction, grid: Grid, region: Region) -> Bound:
+        utility = self.chapter.task.utility
         if utility.horizon is not None:
-            return _layers(
-                model.states, self._choices, model.starts, utility.horizon, direction, grid
-            )
-        if grid is Grid.EXACT:
-            if len(model.states) > EXACT_STATES_MAX:
-                raise TooLarge(f"an exact solution over more than {EXACT_STATES_MAX:,} states")
-            return _table(model, exact_values(model.rows, utility.discount))
+            return layered(self, direction, grid, region)
         try:
-            if self._floats is None:
-                self._floats = float_values(model.rows, utility.discount)
-            values = _round(self._floats, grid)
+            return self._discounted(direction, grid, region)
         except TooLarge:
             # what floats cannot follow is worked out exactly
-            return self.bound(direction, Grid.EXACT)
-        values = _shift(values, self._choices, utility.discount, direction)
-        return _table(model, values)
+            if grid is Grid.EXACT or not self._is_plain(region):
+                raise
+            return self.bound(direction, Grid.EXACT, region)
 
+    # --- parts -----------------------------------------------------------------------------------
 
-def bound_every_program(chapter: Chapter, grid: Grid, model: WorldModel | None = None) -> Bound:
-    """A bound from above of the value of every program. Raises TooLarge."""
-    utility = chapter.task.utility
-    model = model or explore_world(chapter)
-    if utility.horizon is not None:
-        return _layers(
-            model.states, model.rows, model.starts, utility.horizon, Direction.UPPER, grid
+    def plays(self, region: Region) -> Plays:
+        """By pair and option, the replies worth looking at, at the middle of the region."""
+        if not self.model.symbolic:
+            region = self.region
+        if region not in self._plays:
+            self._plays[region] = self._list_plays(region)
+        return self._plays[region]
+
+    def _list_plays(self, region: Region) -> Plays:
+        if not self.model.symbolic and not self.chapter.task.rates:
+            return tuple(
+                tuple(plays_of(self.chapter, option) for option in row)
+                for row in self.model.options
+            )
+        points = corner_points(self.chapter, region)
+        if not points:
+            raise TooLarge("the assumptions leave no world")
+        at = point_of(self.chapter, points[-1])
+        return tuple(
+            tuple(
+                tuple(Play(p.reply, substitute_step(p.step, at)) for p in plays_of(self.chapter, o))
+                for o in row
+            )
+            for row in self.model.options
         )
-    if grid is Grid.EXACT:
-        _, choice = best_values(model, utility.discount)
-        rows = [model.rows[i][a] for i, a in enumerate(choice)]
-        values = exact_values(rows, utility.discount)
-    else:
-        values = _round(best_values(model, utility.discount)[0], grid)
-    return _table(model, _shift(values, model.rows, utility.discount, Direction.UPPER))
+
+    def fixed_steps(self, region: Region) -> tuple[tuple[tuple[Step, ...], ...], ...]:
+        """By pair and option the steps for each finite reply, unknowns that are fixed replaced, rates as they are."""
+        fixed = region.fixed(self.chapter.task)
+        if not self.model.symbolic or not fixed:
+            return tuple(tuple(o.steps for o in row) for row in self.model.options)
+        return tuple(
+            tuple(tuple(substitute_step(step, fixed) for step in o.steps) for o in row)
+            for row in self.model.options
+        )
+
+    def all_steps(self, region: Region) -> Rows:
+        """By pair the steps of the only option, for each finite reply."""
+        return tuple(row[0] for row in self.fixed_steps(region))
+
+    def named_step(self, region: Region, i: int, option: int, play: Play) -> Step:
+        """The step of one option under one reply, rates replaced, unknowns that are open as they are."""
+        if not self.model.symbolic:
+            return play.step
+        found = self.model.options[i][option]
+        step = found.steps[found.replies.index(play.reply.finite)]
+        rates = dict(zip((v.name for v in self.chapter.task.rates), play.reply.rates, strict=True))
+        return substitute_step(step, {**region.fixed(self.chapter.task), **rates})
+
+    def game(self, region: Region) -> tuple[list[float], list[int], list[list[int]]]:
+        """At the middle of the region, in floats: values, the best option in each pair, the worst reply to each option."""
+        key = region if self.model.symbolic else self.region
+        if key not in self._games:
+            g = float_discount(self.chapter.task.utility.discount)
+            rows = [
+                [[float_row(_number_row(p.step), g) for p in plays] for plays in row]
+                for row in self.plays(key)
+            ]
+            self._games[key] = _play(rows)
+        return self._games[key]
+
+    # --- under a discount ------------------------------------------------------------------------
+
+    def _is_plain(self, region: Region) -> bool:
+        return not self.model.symbolic or not self._free(self.all_options(region))
+
+    @staticmethod
+    def _free(steps: Rows) -> frozenset[str]:
+        return frozenset().union(*(names_of_step(s) for row in steps for s in row))
+
+    def all_options(self, region: Region) -> Rows:
+        """By pair the steps of every option under every finite reply."""
+        return tuple(tuple(s for o in row for s in o) for row in self.fixed_steps(region))
+
+    def _discounted(self, direction: Direction, grid: Grid, region: Region) -> Bound:
+        exact = grid is Grid.EXACT
+        if exact and len(self.model.states) > EXACT_STATES_MAX:
+            raise TooLarge(f"an exact solution over more than {EXACT_STATES_MAX:,} states")
+        values: list[Weight] | None = None
+        if exact:
+            values, _, replies = self._exact_game(region)
+        else:
+            _, _, replies = self.game(region)
+        steps, named = self.constraints(direction, region, replies)
+        discount = self.chapter.task.utility.discount
+        if self.model.symbolic and self._free(steps):
+            found = affine_values(
+                AffineTask(self.chapter, region, steps, direction, self._strategy(region, replies)),
+                Grid.FINE if exact else grid,
+                exact,
+            )
+        elif values is not None:
+            found = shift(values, steps, discount, direction)
+        else:
+            found = shift(round_floats(self.game(region)[0], grid), steps, discount, direction)
+        return Bound(self.model, (found,), (steps,), (named,))
+
+    def constraints(
+        self, direction: Direction, region: Region, replies: list[list[int]]
+    ) -> tuple[Rows, Named | None]:
+        """The steps for which inequalities must hold, and the replies that entries then name."""
+        if direction is Direction.LOWER:
+            return self.all_steps(region), None
+        plays = self.plays(region)
+        steps = tuple(
+            tuple(
+                self.named_step(region, i, o, options[y])
+                for o, (options, y) in enumerate(zip(row, ys, strict=True))
+            )
+            for i, (row, ys) in enumerate(zip(plays, replies, strict=True))
+        )
+        if not self.adversary:
+            return steps, None
+        named = tuple(
+            tuple(options[y].reply for options, y in zip(row, ys, strict=True))
+            for row, ys in zip(plays, replies, strict=True)
+        )
+        return steps, named
+
+    def _strategy(self, region: Region, replies: list[list[int]]) -> Sequence[Step]:
+        """One step for each pair: the best option at the middle of the region, under the reply to it."""
+        _, choice, _ = self.game(region)
+        plays = self.plays(region)
+        return tuple(
+            self.named_step(region, i, a, plays[i][a][replies[i][a]]) for i, a in enumerate(choice)
+        )
+
+    def _exact_game(self, region: Region) -> tuple[list[Weight], list[int], list[list[int]]]:
+        """The exact solution at the middle of the region, from the floats' choices, bettered until nothing is better."""
+        key = region if self.model.symbolic else self.region
+        if key not in self._exact:
+            discount = self.chapter.task.utility.discount
+            try:
+                _, start, first = self.game(key)
+                choice, replies = list(start), [list(ys) for ys in first]
+            except TooLarge:
+                plays = self.plays(key)
+                choice, replies = [0] * len(plays), [[0] * len(row) for row in plays]
+            self._exact[key] = strategy_values(self.plays(key), choice, replies, discount)
+        return self._exact[key]
 
 
-def _table(model: ChainModel | WorldModel, values: Sequence[Fraction]) -> Bound:
-    at_starts = sum((w * values[i] for i, w in model.starts), Fraction(0))
-    return Bound(Table((tuple(zip(model.states, values, strict=True)),)), at_starts)
+def _number_row(step: Step) -> NumberRow:
+    return NumberRow(step.reward, step.successors)  # type: ignore[arg-type]
 
 
-def _round(values: Sequence[float], grid: Grid) -> list[Fraction]:
+def _play(
+    rows: list[list[list[FloatRow]]],
+) -> tuple[list[float], list[int], list[list[int]]]:
+    if all(len(row) == 1 and len(row[0]) == 1 for row in rows):
+        values = solve_floats([row[0][0] for row in rows])
+        return values, [0] * len(rows), [[0] for _ in rows]
+    return two_sided(rows)
+
+
+# --- rounding and shifting -----------------------------------------------------------------------
+
+
+def round_floats(values: Sequence[float], grid: Grid) -> list[Weight]:
+    """Floats on a grid; raises TooLarge for what is no number."""
     if not all(map(isfinite, values)):
         raise TooLarge("values beyond what floats can follow")
     return [Fraction(round(Fraction(v) * grid.value), grid.value) for v in values]
 
 
-def _shift(
-    values: list[Fraction],
-    choices: Sequence[Sequence[Row]],
+def shift(
+    values: Sequence[Weight], steps: Rows, discount: Fraction, direction: Direction
+) -> list[Weight]:
+    """Numbers moved by one amount, so that the inequality holds in every pair for every step."""
+    numbers: list[Fraction] = list(values)  # type: ignore[arg-type]
+    if not numbers:
+        return []
+    scale = lcm(*(v.denominator for v in numbers))
+    miss = worst_miss(numbers, scale, steps, discount, direction)
+    if miss <= 0:
+        return list(numbers)
+    amount = miss / (1 - discount)
+    # rounded up to a short number; any larger shift holds as well
+    amount = Fraction(-(-amount.numerator * scale // amount.denominator), scale)
+    return [v + direction.sign * amount for v in numbers]
+
+
+def worst_miss(
+    values: Sequence[Fraction],
+    scale: int,
+    steps: Rows,
     discount: Fraction,
     direction: Direction,
-) -> list[Fraction]:
-    """The values moved by one amount, so that the inequality holds in every state for every choice."""
-    sign = 1 if direction is Direction.UPPER else -1
-    miss = Fraction(0)
-    for i, row in enumerate(choices):
-        for choice in row:
-            miss = max(miss, sign * (_after(choice, values, discount) - values[i]))
-    if miss == 0:
-        return values
-    shift = miss / (1 - discount)
-    # rounded up to a short number; any larger shift holds as well
-    scale = max(v.denominator for v in values) if values else 1
-    shift = Fraction(-(-shift.numerator * scale // shift.denominator), scale)
-    return [v + sign * shift for v in values]
+) -> Fraction:
+    """The largest amount by which an inequality fails, or 0; in whole numbers over common denominators."""
+    whole = [v.numerator * (scale // v.denominator) for v in values]
+    g_above, g_below = discount.numerator, discount.denominator
+    sign = direction.sign
+    worst_above, worst_below = 0, 1
+    for i, row in enumerate(steps):
+        for step in row:
+            after = [(j, number_of(w)) for j, w in step.successors]
+            common = lcm(*(w.denominator for _, w in after))
+            total = sum(w.numerator * (common // w.denominator) * whole[j] for j, w in after)
+            reward = number_of(step.reward)
+            below = reward.denominator * common * g_below * scale
+            above = sign * (
+                reward.numerator * common * g_below * scale
+                + g_above * total * reward.denominator
+                - whole[i] * reward.denominator * common * g_below
+            )
+            if above * worst_below > worst_above * below:
+                worst_above, worst_below = above, below
+    return Fraction(worst_above, worst_below)
 
 
-def _after(row: Row, values: Sequence[Fraction], discount: Fraction) -> Fraction:
-    return row.reward + discount * sum((w * values[j] for j, w in row.successors), Fraction(0))
+# --- what callers ask for ------------------------------------------------------------------------
 
 
-def _layers(
-    states: tuple[StateTuple, ...],
-    choices: Sequence[Sequence[Row]],
-    starts: tuple[tuple[int, Fraction], ...],
-    horizon: int,
+def bound_program(
+    chapter: Chapter,
+    program: Program,
     direction: Direction,
     grid: Grid,
+    unknowns: UnknownTuple = (),
 ) -> Bound:
-    needed = _reached(choices, [i for i, _ in starts], horizon)
-    outward = _outward(direction, grid)
-    best = max if direction is Direction.UPPER else min
-    below: dict[int, Fraction] = {}
-    layers: list[tuple[tuple[StateTuple, Fraction], ...]] = []
-    for k in range(horizon):
-        layer: dict[int, Fraction] = {}
-        for i in needed[horizon - 1 - k]:
-            after = (
-                row.reward + sum((w * below[j] for j, w in row.successors), Fraction(0))
-                if k
-                else row.reward
-                for row in choices[i]
-            )
-            layer[i] = outward(best(after))
-        layers.append(tuple((states[i], v) for i, v in layer.items()))
-        below = layer
-    return Bound(Table(tuple(layers)), sum((w * below[i] for i, w in starts), Fraction(0)))
+    """A bound of a program's value without size, for one joint value of the finite unknowns. Raises TooLarge."""
+    return Bounder(chapter, explore_program(chapter, program, unknowns)).bound(direction, grid)
 
 
-def _reached(choices: Sequence[Sequence[Row]], starts: list[int], horizon: int) -> list[list[int]]:
-    """The states that may be met after 0, 1, … horizon-1 steps."""
-    sets = [sorted(set(starts))]
-    total = len(sets[0])
-    while len(sets) < horizon:
-        following = sorted({j for i in sets[-1] for row in choices[i] for j, _ in row.successors})
-        total += len(following)
-        if total > ENTRIES_MAX or len(sets) > ENTRIES_MAX:
-            raise TooLarge(f"a table of more than {ENTRIES_MAX:,} entries")
-        sets.append(following)
-    return sets
-
-
-def _outward(direction: Direction, grid: Grid) -> Callable[[Fraction], Fraction]:
-    if grid is Grid.EXACT:
-        return lambda v: v
-    scale = grid.value
-    if direction is Direction.UPPER:
-        return lambda v: Fraction(-(-v.numerator * scale // v.denominator), scale)
-    return lambda v: Fraction(v.numerator * scale // v.denominator, scale)
+def bound_every_program(chapter: Chapter, grid: Grid, unknowns: UnknownTuple = ()) -> Bound:
+    """A bound from above of the value of every program. Raises TooLarge."""
+    return Bounder(chapter, explore_actions(chapter, unknowns)).bound(Direction.UPPER, grid)
