@@ -71,11 +71,16 @@ def encode_certificate(
     certificate: Certificate, task: Task, new: Program, old: Program | None = None
 ) -> bytes:
     """Canonical JSON of a certificate about `new`, or about `new` and `old`."""
-    rule = next(r for r, form in _FORMS.items() if type(certificate) is form.kind)
+    rule = rule_of(certificate)
     data: dict[str, Json] = {"version": VERSION, "rule": rule}
     for name, (part, programs) in _FORMS[rule].parts.items():
         data[name] = _PARTS[part][0](_coder(programs, task, new, old), getattr(certificate, name))
     return canonical_json(data)
+
+
+def rule_of(certificate: Certificate) -> str:
+    """The name of the rule that a certificate is for."""
+    return next(rule for rule, form in _FORMS.items() if type(certificate) is form.kind)
 
 
 def decode_certificate(

@@ -128,9 +128,11 @@ def saving(place: Place, old: Program, new: Program, table: Table) -> Averages:
     def choices(state: StateTuple, memory: MemoryTuple) -> tuple[Choice, ...]:
         before, after = old.act(state, memory), new.act(state, memory)
         if (before.actions, before.memory) != (after.actions, after.memory):
-            raise CertificateError(f"the programs differ at {_shown((state, memory))}")
+            raise CertificateError(f"the programs differ at state {_shown((state, memory))}")
         if after.ticks > before.ticks:
-            raise CertificateError(f"the new program takes more ticks at {_shown((state, memory))}")
+            raise CertificateError(
+                f"the new program takes more ticks at state {_shown((state, memory))}"
+            )
         return (Choice(after.actions, after.memory, price * (before.ticks - after.ticks)),)
 
     player = Player(new.memories, new.memory_start, choices, rewarded=False)
@@ -255,7 +257,9 @@ def _bound(place: Place, table: Table, player: Player, *, upper: bool) -> Averag
                 chosen[pair] = player.choices(*pair)
             replies = named or (None,) * len(chosen[pair])
             if len(replies) != len(chosen[pair]):
-                raise CertificateError(f"one reply is named for each choice at {_shown(pair)}")
+                raise CertificateError(
+                    f"one reply is named for each choice at state {_shown(pair)}"
+                )
             for choice, named_reply in zip(chosen[pair], replies, strict=True):
                 for reply, also in _replies(place, pair[0], choice, named_reply):
                     chapter.steps += 1
@@ -263,7 +267,7 @@ def _bound(place: Place, table: Table, player: Player, *, upper: bool) -> Averag
                     after = _after(place, pair, choice, draws, reached, player.rewarded)
                     difference = value - after if upper else after - value
                     if isinstance(difference, Polynomial) or difference < 0:
-                        what = f"the inequality fails at {_shown(pair)}, layer {k}: "
+                        what = f"the inequality fails at state {_shown(pair)}, layer {k}: "
                         what += f"{show_weight(value)} against {show_weight(after)}"
                         _require(place, difference, what)
     return _at_starts(place, layers[-1], player)
@@ -287,12 +291,14 @@ def _listed(place: Place, layer: tuple[Entry, ...], player: Player, upper: bool)
             raise CertificateError(f"{entry} lists no memory of this program")
         pair = entry.state, entry.memory
         if pair in found:
-            raise CertificateError(f"{_shown(pair)} is listed twice")
+            raise CertificateError(f"state {_shown(pair)} is listed twice")
         if place.chapter.is_done(entry.state, unknowns):
-            raise CertificateError(f"{_shown(pair)} is listed, but the episode has ended there")
+            raise CertificateError(
+                f"state {_shown(pair)} is listed, but the episode has ended there"
+            )
         if type(entry.replies) is not tuple or bool(entry.replies) != answered:
             raise CertificateError(
-                f"replies are named at {_shown(pair)} where there are none, or not"
+                f"replies are named at state {_shown(pair)} where there are none, or not"
             )
         found[pair] = _affine(place, entry.value, known, pair), entry.replies
     return found
@@ -311,7 +317,7 @@ def _affine(place: Place, value: object, known: Mapping[str, Fraction], pair: Pa
     except (LookupError, TypeError, ValueError):
         pass
     raise CertificateError(
-        f"the value at {_shown(pair)} is no rational, nor affine in the unknowns"
+        f"the value at state {_shown(pair)} is no rational, nor affine in the unknowns"
     )
 
 
@@ -378,7 +384,7 @@ def _after(
         following = successor, choice.memory
         if following not in reached:
             raise CertificateError(
-                f"{_shown(following)} is reached from {_shown(pair)}, but not listed"
+                f"state {_shown(following)} is reached from {_shown(pair)}, but not listed"
             )
         total += discount * weight * reached[following][0]
     return total
@@ -401,4 +407,4 @@ def _at_starts(place: Place, values: Listed, player: Player) -> Averages:
 
 def _shown(pair: Pair) -> str:
     state, memory = pair
-    return f"state {state} with memory {memory}" if memory else f"state {state}"
+    return f"{state} with memory {memory}" if memory else str(state)
