@@ -8,6 +8,9 @@ from dsl import syntax as s
 from dsl.span import NO_SPAN, Span, span_of_name
 from dsl.terms import Parts, TermBuilder, is_token, nodes, over, over_named
 
+_MISNAMED = "main, named"
+"""What a policy that is called `main` is called in the tree, which is not handed out."""
+
 
 class Builder(TermBuilder):
     """Builds one tree; `faults` collects what is wrong on the way."""
@@ -22,26 +25,35 @@ class Builder(TermBuilder):
         environment = self._one(s.Environment, "environment", items, name)
         utility = self._one(s.Utility, "utility", items, name)
         agent = self._one(s.Code, "agent", items, name)
-        if agent.span is not NO_SPAN and not any(
-            isinstance(slot, s.Policy) and slot.name == "main" for slot in agent.slots
-        ):
-            message = "the agent has no `policy` block; it has exactly one without a name"
-            self.report("G004", message, _head(agent.span, "agent"), "add `policy { … }`")
+        if agent.span is not NO_SPAN:
+            self._require_main([slot for slot in agent.slots if isinstance(slot, s.Policy)], agent)
         top = tuple(i for i in items if isinstance(i, s.Enum | s.Const | s.Table | s.Def))
         required = tuple(i for i in items if isinstance(i, s.Always | s.Reach))
         span = over(parts[:2]).to(next((p for p in parts[::-1] if p is not None), name).span)
         declarations = s.Declarations(str(name), top, environment, utility, required, span)
         return s.Machine(declarations, agent, span)
 
+    def _require_main(self, policies: list[s.Policy], agent: s.Code) -> None:
+        """An agent has a policy that acts."""
+        if any(policy.name in ("main", _MISNAMED) for policy in policies):
+            return
+        message = "the agent has no `policy` block; it has exactly one without a name"
+        hint = "add `policy { … }`"
+        if policies:
+            message = "the agent has no `policy` without a name, which would be the one that acts"
+            if len(policies) == 1:
+                hint = f"leave out the name `{policies[0].name}`"
+        self.report("G045", message, _head(agent.span, "agent"), hint)
+
     def _one(self, kind: type[Any], word: str, items: Parts, name: Any) -> Any:
         found = [i for i in items if isinstance(i, kind)]
         for extra in found[1:]:
             message = f"a second `{word}` block; a machine has exactly one"
-            self.report("G004", message, _head(extra.span, word))
+            self.report("G046", message, _head(extra.span, word))
         if not found:
             message = f"machine `{name}` has no `{word}` block; a machine has exactly one"
             hint = f"add `{word} {{ … }}`"
-            self.report("G004", message, name.span, hint)
+            self.report("G040", message, name.span, hint)
             return kind((), NO_SPAN)
         return found[0]
 
@@ -54,11 +66,11 @@ class Builder(TermBuilder):
 
     def build_enum(self, parts: Parts) -> s.Enum:
         names = [p for p in parts if is_token(p, "NAME")]
-        self.members.update(names)
+        self.declared.update(names)
         return s.Enum(str(names[0]), tuple(str(n) for n in names[1:]), over_named(parts, *names))
 
     def build_const(self, parts: Parts) -> s.Const:
-        self.members.add(parts[1])
+        self.declared.add(parts[1])
         return s.Const(str(parts[1]), parts[3], over_named(parts, parts[1]))
 
     def build_table(self, parts: Parts) -> s.Table:
@@ -170,7 +182,7 @@ class Builder(TermBuilder):
                 message = f"a second policy `{policy.name}`"
                 if policy.name == "main":
                     message = "a second `policy` without a name; an agent has exactly one"
-                self.report("G004", message, where)
+                self.report("G045", message, where)
             met.add(policy.name)
 
     def build_memory(self, parts: Parts) -> s.Memory:
@@ -185,8 +197,8 @@ class Builder(TermBuilder):
         name = str(parts[1])
         if name == "main":
             message = "a policy that is called `main`; the one without a name is `main` already"
-            self.report("G004", message, parts[1].span, "leave the name out, or choose another")
-            name = "main again"  # kept apart from the unnamed one; the tree is not handed out
+            self.report("G045", message, parts[1].span, "leave the name out, or choose another")
+            name = _MISNAMED
         return s.Policy(name, nodes(parts), over_named(parts, parts[1]))
 
     def build_assign(self, parts: Parts) -> s.Assign:

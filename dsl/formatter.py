@@ -34,7 +34,7 @@ def format_source(text: str) -> str:
         if text == before:
             break
         if len(text.encode()) > BYTES_MAX:
-            raise DslError((Diagnostic("G003", "the file, laid out, is larger than 1 MiB"),))
+            raise DslError((Diagnostic("G043", "the file, laid out, is larger than 1 MiB"),))
     return text
 
 

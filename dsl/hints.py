@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from dsl.errors import Diagnostic
+from dsl.limits import span_at
 from dsl.span import Span
 from dsl.syntax import KEYWORDS
 
@@ -61,6 +62,27 @@ HABITS: tuple[tuple[str, str], ...] = (
 )
 """What people bring along from other languages, longest first where one begins another."""
 
+_EXACT = "numbers are exact here: write `rat`, or `rat low..high`; `0.05` is exactly 1/20"
+_WHOLE = "write `int low..high`, or `int` in a parameter or a result"
+_MACHINE_WORD = "write `bits[n]` for arithmetic modulo 2^n, or `int low..high`"
+_TEXT = "there are no strings; declare an `enum` of what may be said"
+_LIST = "write `array[n] of T`"
+FOREIGN_TYPES: dict[str, str] = {
+    **dict.fromkeys(("float", "double", "real", "Float", "Real", "decimal", "number"), _EXACT),
+    **dict.fromkeys(("integer", "Int", "Integer", "nat", "long", "short"), _WHOLE),
+    **dict.fromkeys(("uint", "byte", "bitvec", "BitVec", "unsigned", "word"), _MACHINE_WORD),
+    **{f"{sign}{n}": _MACHINE_WORD for sign in ("u", "i", "int", "uint") for n in (8, 16, 32, 64)},
+    **dict.fromkeys(("boolean", "Bool", "Boolean"), "write `bool`"),
+    **dict.fromkeys(("str", "string", "String", "char", "text"), _TEXT),
+    **dict.fromkeys(("list", "List", "tuple", "vector", "Array"), _LIST),
+    **dict.fromkeys(("void", "None", "unit"), "every `def` has a value; say of which type it is"),
+}
+"""Types that other languages have, and what is written instead; an enum may still have such a name."""
+
+_NEAR = 400  # how far back the beginning of an item is looked for
+_STARTED = re.compile(r"\b(state|memory)[ \t]+(\w+)[ \t]*:[^={}#]*$")
+_BARE = re.compile(r"\b(int|rat)\s+$")
+_TYPED = re.compile(r"(?::|\bof)\s*$")
 _CURLY = ("\u2019", "\u2032")
 _LOOPS = ("while", "loop", "repeat")
 _UPDATE = re.compile(r"\([ \t]*[A-Za-z_][A-Za-z0-9_]*'[ \t]*=(?!=)")
@@ -101,17 +123,25 @@ def explain(
     found: Found, accepts: frozenset[str], *, text: str, spelling: dict[str, str], before: Found
 ) -> Diagnostic:
     """The fault at `found`, where only the kinds in `accepts` could have stood."""
-    habit = _foreign_spelling(found, text) or _foreign_form(found, accepts, text, before)
-    if habit is not None:
-        return habit
+    better = (
+        _foreign_spelling(found, text)
+        or _foreign_form(found, accepts, text, before)
+        or _incomplete(found, accepts, text, before)
+    )
+    if better is not None:
+        return better
     if before.kind == "NAME":  # a setting of a utility; no map follows a name
         accepts -= {"LBRACE"} if "MATCH" in accepts else frozenset()
+    if found.kind == "CHARACTER":
+        message = f"the character `{found.text}` (U+{ord(found.text):04X}) cannot stand here"
+        plain = "names are made of the letters a to z and A to Z, digits and `_`"
+        hint = plain if found.text.isalnum() else None
+        return Diagnostic("G044", message, found.span, help=hint)
     wanted = describe(accepts, spelling)
     what = f"`{found.text}`" if found.text else "the end of the file"
     hint = _advice(found, accepts, text, before)
-    code = "G002" if found.kind == "CHARACTER" else "G001"
     notes = () if found.text else _unclosed(text)
-    return Diagnostic(code, f"expected {wanted}, found {what}", found.span, notes, hint)
+    return Diagnostic("G001", f"expected {wanted}, found {what}", found.span, notes, hint)
 
 
 def _unclosed(text: str) -> tuple[str, ...]:
@@ -205,6 +235,11 @@ def _foreign_form(
     elif found.kind in ("COLON", "LBRACE") and "THEN" in accepts:
         message = f"`{found.text}` after a test"
         hint = "a choice is written `if c then a else b`"
+    elif found.kind == "COMMA" and after and "RSQB" in accepts and "COMMA" not in accepts:
+        message, hint = _several_indices(text, found.span.start)
+    elif before.kind == "NAME" and before.text in FOREIGN_TYPES and "ASSIGN" in accepts:
+        if _TYPED.search(text, max(0, before.span.start - _NEAR), before.span.start):
+            return foreign_type(before.text, before.span)
     elif found.kind in ("LSQB", "ROW") and "CHANCE" in accepts:
         message = "a command in brackets"
         hint = (
@@ -226,6 +261,56 @@ def _foreign_form(
     if message is None:
         return None
     return Diagnostic("G002", message, span, help=hint)
+
+
+def _several_indices(text: str, comma: int) -> tuple[str | None, str]:
+    """What to say about a comma in brackets that hold an index or the length of an array."""
+    depth = 0
+    for mark in reversed(list(re.finditer(r"[\[\](){}]", text[max(0, comma - _NEAR) : comma]))):
+        depth += 1 if mark.group() in "])}" else -1
+        if depth < 0:
+            before = text[max(0, comma - _NEAR) : comma][: mark.start()].rstrip()
+            break
+    else:
+        return None, ""
+    if re.search(r"\barray$", before):
+        return "two lengths in one `array`", "write `array[n] of array[m] of T`"
+    if re.search(r"[\w'\])]$", before):
+        return "two indices in one pair of brackets", "write `T[i][j]`, one index after the other"
+    return None, ""
+
+
+def _incomplete(
+    found: Found, accepts: frozenset[str], text: str, before: Found
+) -> Diagnostic | None:
+    """A range or a start that is missing."""
+    bare = None
+    if before.kind in ("INT", "RAT") and {"LPAR", "MATCH"} <= accepts:
+        bare = before.span
+    elif found.kind in ("ASSIGN", "COLON") and "DOTS" in accepts:  # it took the next item's name
+        found_word = _BARE.search(text, max(0, before.span.start - _NEAR), before.span.start)
+        bare = span_at(text, found_word.start(1), 3) if found_word else None
+    if bare is not None:
+        word = text[bare.start : bare.end]
+        hint = f"what changes or is chosen needs a finite type: `{word} low..high`"
+        return Diagnostic("G047", f"`{word}` without a range", bare, help=hint)
+    if "ASSIGN" in accepts:
+        near = text[max(0, found.span.start - _NEAR) : found.span.start]
+        item = _STARTED.search(near)
+        if item:
+            word, name = item.groups()
+            message = f"`{word} {name}` has no start"
+            hint = "write `= value`"
+            if word == "state":
+                hint += ", `= { value: weight, … }`, or `= any` for every value of the type"
+            return Diagnostic("G047", message, found.span, help=hint)
+    return None
+
+
+def foreign_type(name: str, span: Span) -> Diagnostic:
+    """The fault of a type that other languages have."""
+    message = f"`{name}` is a type of another language"
+    return Diagnostic("G049", message, span, help=FOREIGN_TYPES[name])
 
 
 def _advice(found: Found, accepts: frozenset[str], text: str, before: Found) -> str | None:
@@ -254,8 +339,6 @@ def _advice(found: Found, accepts: frozenset[str], text: str, before: Found) -> 
         return "a range is written `low..high`; what is chosen or changes needs one"
     if found.kind == "ASSIGN" and before.kind == "NAME" and "MATCH" in accepts:
         return f"a setting has no `=`: `{before.text} …`"
-    if before.kind in ("INT", "RAT") and "LPAR" in accepts and "MATCH" in accepts:
-        return f"what changes or is chosen needs a finite type: `{before.text} low..high`"
     words = [kind.lower() for kind in accepts if kind.lower() in KEYWORDS]
     near = get_close_matches(found.text, words, n=1, cutoff=0.75) if found.kind == "NAME" else []
     return f"did you mean `{near[0]}`?" if near else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import assert_never
 
 from dsl import syntax as s
 from dsl.oneline import ATOM, COMPARED, LEAVES, WITH, OneLine, Part, Term, level
@@ -70,6 +71,10 @@ class Layout(OneLine):
             case s.Index():
                 index = f"[{self.flat(term.index)}]"
                 return self._at(term.array, ATOM, indent, column, tail + len(index)) + index
+            case s.BitsOp():
+                raise TypeError(f"`{term.op}` on bits as the checker writes it has no text")
+            case _:
+                assert_never(term)
 
     def _at(self, term: s.Expr, least: int, indent: int, column: int, tail: int) -> str:
         if level(term) >= least:
@@ -156,8 +161,10 @@ class Layout(OneLine):
         return f"{head}{_line(indent + 2)}{self.lay(term.body, indent + 2, indent + 2, tail)}"
 
     def _entry(self, entry: s.Weighted | s.Change, indent: int) -> str:
-        change = isinstance(entry, s.Change)
-        key, held = (entry.index, entry.value) if change else (entry.value, entry.weight)
+        if isinstance(entry, s.Change):
+            key, held = entry.index, entry.value
+        else:
+            key, held = entry.value, entry.weight
         text = self.lay(key, indent, indent, 2) + ": "
         return text + self.lay(held, indent, _end_column(text, indent), 1) + ","
 

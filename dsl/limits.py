@@ -23,12 +23,12 @@ _LEAVES = frozenset((BoolLit, IntLit, RatLit, Name, Primed, Member))
 def check_text(text: str) -> None:
     """Raise DslError unless the text is small, shallow and made of plain characters."""
     if len(text) > BYTES_MAX or len(text.encode("utf-8", "surrogatepass")) > BYTES_MAX:
-        raise DslError((Diagnostic("G003", "the file is larger than 1 MiB", Span(1, 1, 1, 1)),))
+        raise DslError((Diagnostic("G043", "the file is larger than 1 MiB", Span(1, 1, 1, 1)),))
     strange = _UNWELCOME.search(text)
     if strange:
         at = strange.start()
         message = f"the character U+{ord(text[at]):04X} cannot stand in a machine file"
-        raise DslError((Diagnostic("G002", message, span_at(text, at)),))
+        raise DslError((Diagnostic("G044", message, span_at(text, at)),))
     depth = 0
     for found in _BRACKET.finditer(text):
         part = found.group()
@@ -78,4 +78,4 @@ def _fields(kind: type[Any]) -> tuple[str, ...]:
 def too_deep(span: Span) -> Diagnostic:
     """The fault of a text that nests deeper than `DEPTH_MAX`."""
     hint = "split it with `let` or `def`"
-    return Diagnostic("G003", f"nesting deeper than {DEPTH_MAX}", span, help=hint)
+    return Diagnostic("G041", f"nesting deeper than {DEPTH_MAX}", span, help=hint)

@@ -70,7 +70,7 @@ class Grouping:
         if self.operators and self.operators[-1][0] > level:
             self.report(
                 Diagnostic(
-                    "G001",
+                    "G048",
                     f"expected an operand, found `{token}`",
                     token.span,
                     help=f"put it in parentheses: `({token} …)`",
@@ -115,7 +115,7 @@ class Grouping:
             else:
                 continue
             hint = "join two comparisons with `and`, or put one in parentheses"
-            self.report(Diagnostic("G001", message, token.span, help=hint))
+            self.report(Diagnostic("G048", message, token.span, help=hint))
             return
 
     def _prefixed(self, token: Any, operand: Expr) -> Expr:

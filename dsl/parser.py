@@ -40,8 +40,16 @@ _RESUME = re.compile(
 )
 
 
+class Unsupported(DslError):
+    """A file in order, but for parts that this version does not support; `tree` is the file without them."""
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...], tree: Any) -> None:
+        super().__init__(diagnostics)
+        self.tree = tree
+
+
 def parse_machine(text: str) -> Machine:
-    """The machine that a file declares. Raises DslError."""
+    """The machine that a file declares. Raises DslError, of the kind Unsupported where the rest can still be checked."""
     return cast(Machine, _parse(text, "machine"))
 
 
@@ -60,10 +68,15 @@ def _parse(text: str, start: str) -> Any:
     builder = Builder(text)
     with _collector_paused():
         tree, faults = _Run(_tables(), text, start, builder).read()
-        if not faults:
+        if faults:  # what is missing or stands twice may only seem so
+            faults += [f for f in builder.finish() if f.code not in ("G040", "G045", "G046")]
+        else:
             faults = builder.finish()
-        if not faults:
-            faults = check_depth(tree)
+        if tree is not None and all(fault.code == "G005" for fault in faults):
+            deep = check_depth(tree)
+            if faults and not deep:
+                raise Unsupported(tuple(faults), tree)
+            faults += deep
     if faults:
         raise DslError(tuple(faults))
     return tree

@@ -59,9 +59,8 @@ def print_machine(machine: s.Machine) -> str:
         if not groups or type(groups[-1][0]) is not type(item):
             groups.append([])
         groups[-1].append(item)
-    groups += [[d.environment], [d.utility], *([[*d.requirements]] if d.requirements else [])]
-    groups.append([machine.agent])
-    for group in groups:
+    groups += [[d.environment], [d.utility], [*d.requirements], [machine.agent]]
+    for group in filter(None, groups):
         lines += [Line(""), *printer.items(group, 0)]
     return _text(lines) + "\n"
 

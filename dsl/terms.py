@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from dsl import syntax as s
 from dsl.errors import Diagnostic
+from dsl.hints import FOREIGN_TYPES, foreign_type
 from dsl.literals import BITS_MAX, NumeralTooLong, read_numeral, scan_row
 from dsl.operators import Grouping
 from dsl.span import NamedSpan, Span
@@ -62,13 +63,17 @@ class TermBuilder:
     def __init__(self, text: str) -> None:
         self.text = text
         self.faults: list[Diagnostic] = []
-        self.members: set[str] = set()
-        self._foreign: list[s.Name] = []
+        self.declared: set[str] = set()
+        self._foreign: list[s.Name | s.NamedType] = []
 
     def finish(self) -> list[Diagnostic]:
         """Every fault found while building, each place once."""
         for name in self._foreign:
-            if name.name not in self.members:
+            if name.name in self.declared:
+                continue
+            if isinstance(name, s.NamedType):
+                self.faults.append(foreign_type(name.name, name.span))
+            else:
                 message = f"`{name.name}` is a word of another language"
                 hint = FOREIGN_WORDS[name.name]
                 self.report("G002", message, name.span, hint if " " in hint else f"write {hint}")
@@ -104,7 +109,10 @@ class TermBuilder:
         return s.BitsType(parts[2], over(parts))
 
     def build_named_type(self, parts: Parts) -> s.TypeExpr:
-        return s.NamedType(str(parts[0]), over(parts))
+        named = s.NamedType(str(parts[0]), over(parts))
+        if named.name in FOREIGN_TYPES:
+            self._foreign.append(named)
+        return named
 
     # --- distributions ---
 
@@ -168,7 +176,7 @@ class TermBuilder:
             value = read_numeral(text)
         except NumeralTooLong:
             message = f"a number of more than {BITS_MAX:,} bits"
-            self.report("G003", message, span, "a number holds at most 4,096 bits, 1,233 digits")
+            self.report("G042", message, span, "a number holds at most 4,096 bits, 1,233 digits")
             value = 1
         if isinstance(value, Fraction):
             return s.RatLit(value, text, span)

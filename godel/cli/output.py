@@ -164,12 +164,12 @@ def read_text(path: str) -> str:
 
     data = read_bytes(path, BYTES_MAX + 1)
     if len(data) > BYTES_MAX:
-        raise _fault(path, "G003", "the file is larger than 1 MiB")
+        raise _fault(path, "G043", "the file is larger than 1 MiB")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise _fault(path, "G002", f"line {line} is not UTF-8") from None
+        raise _fault(path, "G044", f"line {line} is not UTF-8") from None
 
 
 def read_bytes(path: str, limit: int = -1) -> bytes:
@@ -200,12 +200,20 @@ def write_text(path: str, text: str) -> None:
 
 def load_machine(path: str) -> tuple[str, Machine]:
     """Text and tree of a machine file."""
+    from dsl.check import check_machine
     from dsl.errors import DslError
-    from dsl.parser import parse_machine
+    from dsl.parser import Unsupported, parse_machine
 
     text = read_text(path)
     try:
         return text, parse_machine(text)
+    except Unsupported as error:
+        try:
+            check_machine(error.tree)
+        except DslError as rest:
+            both = DslError((*error.diagnostics, *rest.diagnostics))
+            raise FileFault(path, text, both) from None
+        raise FileFault(path, text, error) from None
     except DslError as error:
         raise FileFault(path, text, error) from None
 
