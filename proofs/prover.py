@@ -53,15 +53,18 @@ def prove(premise: Premise, *, rlimit: int, model: bool = False) -> Answer:
     answer = _solve(premise.text, rlimit, model)
     if not isinstance(answer, Unsat):
         return answer
-    facts = _solve(premise.facts, rlimit, False)
-    used = answer.rlimit_used + facts.rlimit_used
-    match facts:
-        case Sat():
-            return Unsat(used)
-        case Unsat():
-            return Unknown(used, "vacuous: the facts alone contradict each other")
-        case Unknown(_, reason):
-            return Unknown(used, f"the facts alone are not shown to be possible: {reason}")
+    used = answer.rlimit_used
+    for text in premise.assumptions:
+        facts = _solve(text, rlimit, False)
+        used += facts.rlimit_used
+        match facts:
+            case Sat():
+                continue
+            case Unsat():
+                return Unknown(used, "vacuous: the facts alone contradict each other")
+            case Unknown(_, reason):
+                return Unknown(used, f"the facts alone are not shown to be possible: {reason}")
+    return Unsat(used)
 
 
 def prove_all(premises: Sequence[Premise], *, rlimit: int, jobs: int = 2) -> list[Answer]:

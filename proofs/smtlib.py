@@ -1,8 +1,8 @@
 """Terms of SMT-LIB 2: symbols, numerals, sorts, arrays as their items, bindings, sums of ticks.
 
 Integers and enum members are `Int`, rationals `Real`, `bits[n]` is `(_ BitVec n)`; an array is taken apart into its items,
-and a constant array is a declared function of its indices. Names of the author are kept: `row'` is `|row'|`, and `!` is added to reserved words. Names
-that we make hold a dot or a `!`, so that they meet none of the author's.
+and a constant array is a declared function of its indices. Names of the author are kept: `row'` is `|row'|`, and `!` is
+added to reserved words. Names that we make hold a dot or a `!`, so that they meet none of the author's.
 """
 
 from __future__ import annotations

@@ -1,21 +1,24 @@
 """Define a machine in SMT-LIB 2: constants, tables, functions, one step of the world, and the policy.
 
 Everything is printed from the syntax trees. A definition takes the variables that it depends on: lets are looked through,
-primed variables are parameters, so that `reward` may be a function of `|row'|`.
+primed variables are parameters, so that `reward` may be a function of `|row'|`. Unknowns are constants, which whoever uses
+the definitions declares or defines; rates are parameters, since the adversary chooses them anew each step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, assert_never
+from fractions import Fraction
+from typing import Any, TypeAlias, assert_never, cast
 
+from dsl import machine
 from dsl import syntax as s
 from dsl.interp import Function, Globals
 from dsl.machine import Program, Task
 from dsl.printer import print_dist, print_expression
 from dsl.scope import names_read, order
-from dsl.types import Array, Bool, Rat, Type, Variable
+from dsl.types import Array, Bool, Enum, Int, Rat, Type, Variable
 from proofs.encoder import Encoder
 from proofs.smtlib import (
     NO_TICKS,
@@ -26,6 +29,8 @@ from proofs.smtlib import (
     Term,
     Ticks,
     choose,
+    conjunction,
+    decimal,
     equal,
     flatten,
     leaves_of,
@@ -66,6 +71,60 @@ def define(name: str, parameters: Sequence[tuple[str, str]], sort: str, body: st
     """A `define-fun`; names are those of the author, or made of them."""
     shown = " ".join(f"({symbol(p)} {kind})" for p, kind in parameters)
     return f"(define-fun {symbol(name)} ({shown}) {sort} {body})"
+
+
+def within(value: Encoded, kind: Type) -> str | None:
+    """That a value keeps the range of a type; None where the type has none or a literal keeps it."""
+    match kind:
+        case Int(int() as low, int() as high):
+            term = scalar(value)
+            if term.number is not None and low <= term.number <= high:
+                return None
+            return f"(<= {numeral(low)} {term.text} {numeral(high)})"
+        case Rat(Fraction() as least, Fraction() as most):
+            return f"(<= {decimal(least)} {to_real(scalar(value)).text} {decimal(most)})"
+        case Array(_, _, item):
+            parts = [p for v in spread(value).items if (p := within(v, item)) is not None]
+            return f"(and {' '.join(parts)})" if parts else None
+        case _:
+            return None
+
+
+def domain(value: Encoded, kind: Type) -> list[str]:
+    """That a value is one of the type, for variables: members of enums are numbers."""
+    match kind:
+        case Enum(_, members):
+            return [f"(<= 0 {scalar(value).text} {len(members) - 1})"]
+        case Array(_, _, item):
+            return [d for v in spread(value).items for d in domain(v, item)]
+        case _:
+            found = within(value, kind)
+            return [] if found is None else [found]
+
+
+def as_written(tree: s.Node) -> Any:
+    """A tree with operations on bits as they stand in files."""
+    below = tuple(as_written(child) for child in s.children(tree))
+    if below:
+        tree = s.with_children(tree, below)
+    if not isinstance(tree, s.BitsOp):
+        return tree
+    op, args = tree.op, tree.args
+    if op == "literal":
+        return args[0]
+    if op == "bits":
+        return s.Resize("bits", s.IntLit(tree.width), args[0])
+    if op == "sext":
+        return s.Resize("sext", args[1], args[0])
+    if op.isalpha():
+        return s.Call(op, args)
+    return s.Unary(op, args[0]) if len(args) == 1 else s.Binary(op, args[0], args[1])
+
+
+def show_tree(tree: s.Node) -> str:
+    """An expression or distribution as it stands in files."""
+    written = as_written(tree)
+    return print_dist(written) if isinstance(written, s.DIST_NODES) else print_expression(written)
 
 
 def apply(name: str, args: str) -> str:
@@ -163,7 +222,8 @@ class Vocabulary:
 
     def _define_constant(self, name: str, item: s.Const | s.Table | s.Param) -> Encoded:
         kind, title = self.names.types[name], self.title(name)
-        value = widen(Encoder(self).value(item.value, {}), kind)
+        tree = self.names.tables.get(name, item) if isinstance(item, s.Table) else item
+        value = widen(Encoder(self).value(tree.value, {}), kind)
         if isinstance(kind, Array):
             self._print(title, _table_lines(title, kind, value))
             return Lookup(symbol(title), (), kind)
@@ -241,36 +301,69 @@ def code_items(program: Program) -> dict[str, Item]:
 
 
 class World:
-    """One step of a task's world as definitions over state, actions and chance."""
+    """One step of a task's world as definitions over state, actions, adversaries, rates and chance."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, *, requirements: bool = False) -> None:
         self.task = task
         self.vocabulary = Vocabulary(task.names, declared_items(task))
-        self.kinds = {v.name: v.type for v in (*task.states, *task.actions, *task.chances)}
+        chosen = (*task.adversaries, *task.rates)
+        self.kinds = {v.name: v.type for v in (*task.states, *task.actions, *chosen, *task.chances)}
         self.kinds |= {v.name + "'": v.type for v in task.states}
+        self.unknowns = {
+            v.name: variable(v.name, v.type) for v in (*task.unknowns, *task.rationals)
+        }
         self.lets: dict[str, tuple[Encoded, frozenset[str]]] = {}
         items = _items_needed(task)
-        trees: list[s.Node] = [i.dist if isinstance(i, s.Chance) else i.value for i in items]
-        trees += [task.reward, *task.starts, *([task.done] if task.done is not None else [])]
-        self.vocabulary.need(trees)
-        settings = [x.value for x in task.declarations.utility.settings if x.key != "better"]
-        self.vocabulary.need(settings)
+        self.vocabulary.need(_trees(task, items, requirements=requirements))
         self.steps: dict[str, Definition] = {}
         self.weights: list[Definition] = []
         self.lines: list[str] = []
+        self.allowed = self._allowed()
         for item in items:
             self._define(item)
-        self.reward = self._add(
-            "reward", task.reward, Rat(), f"reward = {print_expression(task.reward)}"
-        )
+        self.reward = self._add("reward", task.reward, Rat(), f"reward = {show_tree(task.reward)}")
         self.done = None
         if task.done is not None:
-            about = f"done = {print_expression(task.done)}"
-            encoded = Encoder(self.vocabulary).value(task.done, self._locals())
-            reads = self._reads(task.done) & {v.name for v in task.states}
-            self.done = self._definition("done", reads, Bool(), encoded, about)
+            about = f"done = {show_tree(task.done)}"
+            self.done = self.condition("done", task.done, about)
             self.lines += self.done.lines()
+        self.start_allowed = self._start_allowed()
         self.start_lines, self.average, self.whole = self._starts()
+
+    def condition(self, name: str, tree: s.Expr, about: str) -> Definition:
+        """A test over variables of the step; its lines are the caller's."""
+        encoded = Encoder(self.vocabulary).value(tree, self._locals())
+        return self._definition(name, self._reads(tree), Bool(), encoded, about)
+
+    def _allowed(self) -> Definition | None:
+        """What the adversary may choose: values of the types that meet every condition."""
+        task = self.task
+        chosen = (*task.adversaries, *task.rates)
+        if not chosen:
+            return None
+        parts = [d for v in chosen for d in domain(variable(v.name, v.type), v.type)]
+        reads = frozenset(v.name for v in chosen)
+        about = f"what the adversary may choose: {', '.join(v.name for v in chosen)}"
+        for tree in task.adversary_conditions:
+            parts.append(scalar(Encoder(self.vocabulary).value(tree, self._locals())).text)
+            reads |= self._reads(tree)
+            about += f" where {' '.join(show_tree(tree).split())}"
+        found = self._definition("adversary.allowed", reads, Bool(), conjunction(parts), about)
+        self.lines += found.lines()
+        return found
+
+    def _start_allowed(self) -> Definition | None:
+        """Where an episode may start: values of the `any` variables that meet every condition."""
+        task = self.task
+        if not task.any_states:
+            return None
+        parts = [d for v in task.any_states for d in domain(variable(v.name, v.type), v.type)]
+        about = f"where an episode may start: any {', '.join(v.name for v in task.any_states)}"
+        for tree in task.start_conditions:
+            parts.append(scalar(Encoder(self.vocabulary).value(tree, self._locals())).text)
+            about += f" where {' '.join(show_tree(tree).split())}"
+        leaf = (("start.allowed", "Bool"),)
+        return Definition("start.allowed", task.any_states, leaf, conjunction(parts), about)
 
     def _define(self, item: s.Define | s.Chance | s.Next) -> None:
         match item:
@@ -278,16 +371,16 @@ class World:
                 encoded = Encoder(self.vocabulary).value(value, self._locals())
                 reads = self._reads(value)
                 shown = [Variable(n, self.kinds[n]) for n in self.kinds if n in reads]
-                args = " ".join(leaf for v in shown for leaf in _leaf_symbols(v))
+                args = " ".join(leaf for v in shown for leaf in leaf_symbols(v))
                 leaves, applied = let_leaves(name, encoded, args)
-                about = f"{name} = {print_expression(value)}"
+                about = f"{name} = {show_tree(value)}"
                 self.lines += Definition(name, tuple(shown), tuple(leaves), encoded, about).lines()
                 self.lets[name] = applied, reads
             case s.Next(name, value):
-                about = f"{name}' = {print_expression(value)}"
+                about = f"{name}' = {show_tree(value)}"
                 self.steps[name] = self._add(f"{name}'", value, self.kinds[name], about)
             case s.Chance(name, _, dist):
-                about = f"the weight with which {name} is drawn: {print_dist(dist)}"
+                about = f"the weight with which {name} is drawn: {show_tree(dist)}"
                 drawn = Variable(name, self.kinds[name])
                 reads = self._reads(dist) | {name}
                 weight = weight_of(self.vocabulary, dist, drawn, self._locals())
@@ -307,41 +400,44 @@ class World:
         variables = tuple(Variable(n, self.kinds[n]) for n in self.kinds if n in reads)
         return Definition(name, variables, tuple(leaves_of(name, kind)), value, about)
 
-    def _starts(self) -> tuple[list[str], str, str | None]:
-        """Definitions of the average of `value.at` over the starts, and of their weight; what these are called.
+    def _starts(self) -> tuple[list[str], Definition, Definition | None]:
+        """Definitions of the average of `value.at` over the starts, and of their weight.
 
-        One function a variable, of the variables declared above it: the average over the starts of those from it on.
+        One function a variable that starts somewhere definite or at random, of the variables declared above it and of
+        those that start anywhere: the average over the starts of those from it on.
         """
         task = self.task
         sorts = [sort for v in task.states for _, sort in leaves_of(v.name, v.type)]
         lines = [f"(declare-fun value.at ({' '.join(sorts)}) Real)"]
-        average, whole = symbol("value.at"), "1.0"
+        average = Definition("value.at", task.states, (("value.at", "Real"),), Term("", "Real"))
+        whole: Definition | None = None
         for i in reversed(range(len(task.states))):
             v, start = task.states[i], task.starts[i]
-            shown = (
-                print_dist(start) if isinstance(start, s.DIST_NODES) else print_expression(start)
-            )
-            lines.append(f"; {' '.join(f'{v.name} starts as {shown}'.split())}")
-            lines += self._average(f"average.{v.name}", i, average).lines()
-            average = f"average.{v.name}"
-            if whole != "1.0" or isinstance(start, s.DIST_NODES):
-                lines += self._average(f"weights.{v.name}", i, whole).lines()
-                whole = f"weights.{v.name}"
-        return lines, average, None if whole == "1.0" else whole
+            if isinstance(start, s.AnyStart):
+                continue
+            lines.append(f"; {v.name} starts as {' '.join(show_tree(start).split())}")
+            average = self._average(f"average.{v.name}", i, average)
+            lines += average.lines()
+            if whole is not None or isinstance(start, s.DIST_NODES):
+                whole = self._average(f"weights.{v.name}", i, whole)
+                lines += whole.lines()
+        return lines, average, whole
 
-    def _average(self, name: str, index: int, below: str) -> Definition:
-        """The average of `below`, a function of the variables up to this one, over the start of this one."""
+    def _average(self, name: str, index: int, below: Definition | None) -> Definition:
+        """The average of `below` over the start of the variable at an index; of 1 where there is none."""
         task = self.task
-        v, start, above = task.states[index], task.starts[index], task.states[:index]
-        local = {u.name: variable(u.name, u.type) for u in above}
+        v, start = task.states[index], task.starts[index]
+        anywhere = {u.name for u in task.any_states}
+        above = tuple(u for i, u in enumerate(task.states) if i < index or u.name in anywhere)
+        local = self.unknowns | {u.name: variable(u.name, u.type) for u in above}
         encoder = Encoder(self.vocabulary)
-        given = [leaf for u in above for leaf in _leaf_symbols(u)]
 
         def following(tree: s.Expr, inner: Local) -> str:
-            if below == "1.0":
-                return below
-            chosen = flatten(widen(encoder.value(tree, inner), v.type))
-            return apply(below, " ".join([*given, *(leaf.text for leaf in chosen)]))
+            if below is None:
+                return "1.0"
+            chosen = {**local, v.name: widen(encoder.value(tree, inner), v.type)}
+            args = [leaf.text for u in below.reads for leaf in flatten(chosen[u.name])]
+            return apply(below.name, " ".join(args))
 
         def add(entries: list[tuple[s.Weighted, Local]]) -> Term:
             parts: list[str] = []
@@ -353,12 +449,13 @@ class World:
         if isinstance(start, s.DIST_NODES):
             value = _choose(encoder, start, local, add)
         else:
-            value = Term(following(start, local), "Real")
+            value = Term(following(cast(s.Expr, start), local), "Real")
         return Definition(name, above, ((name, "Real"),), value)
 
     def _locals(self) -> Local:
         found = {name: variable(name, kind) for name, kind in self.kinds.items()}
-        return {**found, **{name: applied for name, (applied, _) in self.lets.items()}}
+        lets = {name: applied for name, (applied, _) in self.lets.items()}
+        return {**self.unknowns, **found, **lets}
 
     def _reads(self, tree: s.Node) -> frozenset[str]:
         found = set[str]()
@@ -368,6 +465,25 @@ class World:
             elif name in self.kinds:
                 found.add(name)
         return frozenset(found)
+
+
+def _trees(
+    task: Task, items: list[s.Define | s.Chance | s.Next], *, requirements: bool
+) -> list[s.Node]:
+    """Everything of a task that its text may read names from."""
+    trees: list[s.Node] = [i.dist if isinstance(i, s.Chance) else i.value for i in items]
+    trees += [task.reward, *([task.done] if task.done is not None else [])]
+    trees += [start for start in task.starts if not isinstance(start, s.AnyStart)]
+    trees += [*task.adversary_conditions, *task.start_conditions]
+    for requirement in task.requirements if requirements else ():
+        if isinstance(requirement, machine.Always):
+            trees.append(requirement.holds)
+        else:
+            trees += [requirement.goal, requirement.source]
+    declared = task.declarations
+    trees += [x.condition for x in declared.environment.items if isinstance(x, s.Assume)]
+    settings = [x for x in declared.utility.settings if isinstance(x, s.Setting)]
+    return trees + [x.value for x in settings if x.key != "better"]
 
 
 def _items_needed(task: Task) -> list[s.Define | s.Chance | s.Next]:
@@ -382,7 +498,8 @@ def _items_needed(task: Task) -> list[s.Define | s.Chance | s.Next]:
     return needed[::-1]
 
 
-def _leaf_symbols(v: Variable) -> list[str]:
+def leaf_symbols(v: Variable) -> list[str]:
+    """The symbols of the scalars of a variable."""
     return [symbol(name) for name, _ in leaves_of(v.name, v.type)]
 
 
@@ -462,49 +579,106 @@ def _entry(encoder: Encoder, entry: s.Weighted, drawn: Encoded, kind: Type, loca
 
 
 class PolicyText:
-    """A program's policy as definitions over the observed variables."""
+    """A policy of a program as definitions over the observed variables and the memory.
 
-    def __init__(self, program: Program, world: World) -> None:
-        self.program = program
-        self.vocabulary = code_vocabulary(program, world.vocabulary.printed)
-        body = program.policy.body
-        self.vocabulary.need([x.value for x in body], counts=True)
+    `prefix` begins the names of its definitions, so that several policies may stand in one text.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        vocabulary: Vocabulary,
+        *,
+        policy: str = "main",
+        prefix: str = "policy",
+    ) -> None:
+        self.program, self.prefix = program, prefix
+        self.vocabulary = vocabulary
+        body = program.policies[policy].body
+        vocabulary.need([x.value for x in body], counts=True)
         self.lines: list[str] = []
         self.actions: dict[str, Definition] = {}
-        observed = program.task.observed
-        kinds = {v.name: v.type for v in program.task.actions}
-        local: dict[str, Encoded] = {v.name: variable(v.name, v.type) for v in observed}
-        reads: dict[str, frozenset[str]] = {v.name: frozenset([v.name]) for v in observed}
+        self.memories: dict[str, Definition] = {}
+        self.readable = (*program.task.observed, *program.memories)
+        self._kinds = {v.name: v.type for v in program.task.actions}
+        self._kinds |= {v.name + "'": v.type for v in program.memories}
+        self._local: dict[str, Encoded] = {v.name: variable(v.name, v.type) for v in self.readable}
+        self._reads = {v.name: frozenset([v.name]) for v in self.readable}
         total, counted = NO_TICKS, frozenset[str]()
         for statement in body:
-            name, tree = statement.name, statement.value
-            value, ticks = Encoder(self.vocabulary, counts=True).both(tree, local)
-            if name in kinds:
-                value = widen(value, kinds[name])
-            below = [reads[n] for n in names_read(tree) if n in reads]
-            reads[name] = frozenset[str]().union(*below)
-            total += ticks + (Ticks(1) if isinstance(statement, s.Define) else NO_TICKS)
-            counted |= reads[name] if ticks.terms else frozenset()
-            variables = tuple(v for v in observed if v.name in reads[name])
-            args = " ".join(leaf for v in variables for leaf in _leaf_symbols(v))
-            leaves, local[name] = let_leaves(f"policy.{name}", value, args)
-            about = f"{name} = {print_expression(tree)}"
-            found = Definition(f"policy.{name}", variables, tuple(leaves), value, about)
-            self.lines += found.lines()
-            if isinstance(statement, s.Assign):
-                self.actions[name] = found
-        variables = tuple(v for v in observed if v.name in counted)
+            ticks = self._statement(statement)
+            total += ticks
+            counted |= self._reads[_title(statement)] if ticks.terms else frozenset()
+        for v in program.memories:
+            if v.name not in self.memories:
+                kept = s.Next(v.name, s.Name(v.name))
+                self._statement(kept, about=f"{v.name} is kept")
         about = "the ticks that the policy takes"
-        leaf = (("policy.ticks", "Int"),)
-        self.ticks = Definition("policy.ticks", variables, leaf, Term(total.text, "Int"), about)
+        leaf = ((f"{prefix}.ticks", "Int"),)
+        variables = tuple(v for v in self.readable if v.name in counted)
+        self.ticks = Definition(f"{prefix}.ticks", variables, leaf, Term(total.text, "Int"), about)
         self.lines += self.ticks.lines()
 
+    def _statement(self, statement: s.Statement, about: str = "") -> Ticks:
+        title, tree = _title(statement), statement.value
+        encoder = Encoder(self.vocabulary, counts=True)
+        value, ticks = encoder.both(tree, self._local)
+        if title in self._kinds:
+            value = widen(value, self._kinds[title])
+        below = [self._reads[n] for n in names_read(tree) if n in self._reads]
+        reads = self._reads[title] = frozenset[str]().union(*below)
+        variables = tuple(v for v in self.readable if v.name in reads)
+        args = " ".join(leaf for v in variables for leaf in leaf_symbols(v))
+        name = f"{self.prefix}.{title}"
+        leaves, self._local[title] = let_leaves(name, value, args)
+        about = about or f"{title} = {show_tree(tree)}"
+        found = Definition(name, variables, tuple(leaves), value, about)
+        self.lines += found.lines()
+        if isinstance(statement, s.Assign):
+            self.actions[statement.name] = found
+        elif isinstance(statement, s.Next):
+            self.memories[statement.name] = found
+        return ticks + (encoder.price("let") if isinstance(statement, s.Define) else NO_TICKS)
 
-def code_vocabulary(program: Program, printed: Iterable[str] = ()) -> Vocabulary:
-    """What code may read; slots named like something of the world that code cannot see get `agent.` before their name."""
+
+def _title(statement: s.Statement) -> str:
+    return statement.name + "'" if isinstance(statement, s.Next) else statement.name
+
+
+def memory_start_lines(
+    program: Program, vocabulary: Vocabulary, prefix: str = "start"
+) -> list[str]:
+    """What memory holds when an episode starts, from the slots' trees."""
+    found: list[str] = []
+    trees = {x.name: x.start for x in program.code.slots if isinstance(x, s.Memory)}
+    vocabulary.need(trees.values())
+    for v in program.memories:
+        value = widen(Encoder(vocabulary).value(trees[v.name], {}), v.type)
+        for (name, sort), term in zip(
+            leaves_of(f"{prefix}.{v.name}", v.type), flatten(value), strict=True
+        ):
+            found.append(define(name, [], sort, term.text))
+    return found
+
+
+def code_vocabulary(
+    program: Program, printed: Iterable[str] = (), prefix: str | None = None
+) -> Vocabulary:
+    """What code may read; slots named like something of the world that code cannot see get `agent.` before their name.
+
+    With a prefix, every slot gets that before its name, so that two programs may stand in one text.
+    """
     items = program.task.declarations.environment.items
-    named = (s.Const, s.Table, s.Def, s.Define, s.State, s.Action, s.Chance)
-    taken = {i.name for i in items if isinstance(i, named)}
     own = {x.name for x in program.code.slots}
-    renamed = {name: f"agent.{name}" for name in sorted(own & taken)}
+    if prefix is None:
+        taken = {i.name for i in items if isinstance(i, _NAMED)}
+        renamed = {name: f"agent.{name}" for name in sorted(own & taken)}
+    else:
+        renamed = {name: f"{prefix}.{name}" for name in sorted(own)}
     return Vocabulary(program.names, code_items(program), renamed, set(printed))
+
+
+_NAMED = (
+    *(s.Const, s.Table, s.Def, s.Define, s.State, s.Action, s.Chance),
+    *(s.Unknown, s.Adversary),
+)

@@ -9,28 +9,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, assert_never, cast
+from itertools import product
+from math import prod
+from typing import Any, cast
 
 from dsl import syntax as s
 from dsl.interp import EvaluationFault, Evaluator, require_range
-from dsl.machine import Program, Task
+from dsl.machine import Always, Program, Task
 from dsl.scope import names_read
-from dsl.types import Array, Bool, Enum, Int, Rat, Type, Value, Variable, cardinality
+from dsl.types import Array, Bits, Bool, Enum, Int, Rat, Type, Value, Variable, cardinality, values
+from proofs.encoder import Encoder
 from proofs.kernel.totality import Broken, Root, Unproved
-from proofs.obligations import Obligation, Walker, range_words, within
-from proofs.premises import Premise, with_helpers
+from proofs.obligations import Obligation, Path, Walker, range_words
+from proofs.premises import Premise, make_premise
 from proofs.prover import Answer, Sat, Unknown, Unsat, prove
 from proofs.smtlib import (
     Encoded,
     Local,
     TooLarge,
+    bits_numeral,
+    conjunction,
     decimal,
     flatten,
     leaves_of,
     literal,
     numeral,
     scalar,
-    spread,
     symbol,
     variable,
     widen,
@@ -40,9 +44,11 @@ from proofs.smtlib_world import (
     code_vocabulary,
     declared_items,
     define,
+    domain,
     enum_lines,
     let_leaves,
     mentions,
+    within,
 )
 
 SHRINKING_STEPS_MAX = 60
@@ -63,14 +69,23 @@ def find_broken(
     try:
         listing = _Listing(task, program)
     except TooLarge as error:
-        node = task.declarations.environment if program is None else program.policy
+        node: s.Node = task.declarations.environment if program is None else program.policy
         return [], [Unproved("G017", str(error), node)], 0
-    if not listing.obligations:
-        return [], [], 0
-    answer = prove(listing.premise(), rlimit=rlimit)
-    used = answer.rlimit_used
     broken: list[Broken] = []
     unproved: list[Unproved] = []
+    used = 0
+    for node, premise in listing.possible():
+        # here `sat` is the proof: some values of the unknowns meet every assumption
+        answer = prove(premise, rlimit=rlimit)
+        used += answer.rlimit_used
+        if isinstance(answer, Unsat):
+            return [Broken("G063", NO_VALUES, node, ())], [], used
+        if isinstance(answer, Unknown):
+            return [], [Unproved("G063", f"Z3 does not decide: {answer.reason}", node)], used
+    if not listing.obligations:
+        return broken, unproved, used
+    answer = prove(listing.premise(), rlimit=rlimit)
+    used += answer.rlimit_used
     if isinstance(answer, Unsat):
         return broken, unproved, used
     for i in range(len(listing.obligations)):
@@ -88,6 +103,11 @@ def find_broken(
     return broken, unproved, used
 
 
+NO_VALUES = "no values of the unknowns meet every assumption"
+CHOICES_MAX = 1_000
+"""Choices of the adversary, or starts, that are written out; more of them stand under a quantifier."""
+
+
 # --- all expressions of a machine ----------------------------------------------------------------
 
 
@@ -98,6 +118,10 @@ class _Entry:
     root: Root
     vocabulary: Vocabulary
     free: tuple[tuple[str, Variable], ...]
+    name: tuple[str, str] = ("", "")
+    """The scope in which it is defined, and the name by which others there read it."""
+    choice: tuple[tuple[Variable, ...], tuple[s.Expr, ...]] | None = None
+    """Of a root that says there is a choice: the variables that are chosen, and the conditions they must meet."""
 
 
 class _Listing:
@@ -110,31 +134,45 @@ class _Listing:
         self.constants: dict[str, Variable] = {}
         self.domains: list[str] = []
         self.macros: list[str] = []
+        self.guards: Path = ()
+        self.scope = ""
         names = task.names if program is None else program.names
         if program is None:
             self.vocabulary = Vocabulary(names, declared_items(task))
             self._functions(list(names.functions))
+            self._unknowns()
+            self._starts()
             self._world()
+            self._requirements()
         else:
             self.vocabulary = code_vocabulary(program)
             self._functions([n for n in names.functions if n not in task.shared.functions])
-            self._policy(program)
+            self._policies(program)
         self.names = names
         self._merge()
 
+    def possible(self) -> list[tuple[s.Node, Premise]]:
+        """A question for the assumptions, to be answered by `sat`."""
+        if self.program is not None or not self.task.assumptions:
+            return []
+        items = self.task.declarations.environment.items
+        node = next(i for i in items if isinstance(i, s.Assume))
+        lines = [*self._declared(), *self.domains, "(check-sat)"]
+        title = "Some values of the unknowns meet every assumption: here `sat` is the proof."
+        facts = [*enum_lines(self.names), *self.vocabulary.lines]
+        return [(node, make_premise(title, "the assumptions", [facts], lines))]
+
+    def _declared(self) -> list[str]:
+        return [
+            f"(declare-const {symbol(leaf)} {sort})"
+            for name, v in self.constants.items()
+            for leaf, sort in leaves_of(name, v.type)
+        ]
+
     def premise(self, *, broken: int | None = None, extra: Sequence[str] = ()) -> Premise:
         """That all obligations hold; or the question where one fails while those before it hold."""
-        facts = [
-            "(set-logic ALL)",
-            *enum_lines(self.names),
-            *self.vocabulary.lines,
-            "; the variables",
-        ]
-        for name, v in self.constants.items():
-            facts += [
-                f"(declare-const {symbol(leaf)} {sort})" for leaf, sort in leaves_of(name, v.type)
-            ]
-        facts += self.domains
+        facts = [*enum_lines(self.names), *self.vocabulary.lines]
+        unknown = ["; the variables", *self._declared(), *self.domains]
         goals = [*self.macros]
         for i, o in enumerate(self.obligations):
             goals += [f"; {o.what}", f"(define-fun holds.{i} () Bool {o.formula})"]
@@ -146,17 +184,18 @@ class _Listing:
             goals += [f"(assert holds.{i})" for i in self._before(broken)]
             goals.append(f"(assert (not holds.{broken}))")
             title = f"Machine {self.task.declarations.name}: {self.obligations[broken].what}."
-        text = "\n".join([*goals, *extra, "(check-sat)", ""])
-        return Premise(title, with_helpers("\n".join([*facts, ""]), text), text)
+        goals += [*extra, "(check-sat)"]
+        return make_premise(title, "totality", [facts, unknown], goals)
 
     def _before(self, broken: int) -> list[int]:
         """The obligations that are met before this one is: those of what its root reads, and of its root."""
         root = self.obligations[broken].root
-        read = {name for name, _, _ in self.entries[root].root.before}
+        scope = self.entries[root].name[0]
+        read = {(scope, name) for name, _, _ in self.entries[root].root.before}
         return [
             i
             for i, o in enumerate(self.obligations[:broken])
-            if o.root == root or self.entries[o.root].root.what in read
+            if o.root == root or self.entries[o.root].name in read
         ]
 
     def _merge(self) -> None:
@@ -175,8 +214,7 @@ class _Listing:
 
     def _declare(self, name: str, v: Variable) -> None:
         self.constants[name] = v
-        domain = _domain(variable(name, v.type), v.type)
-        self.domains += [f"(assert {d})" for d in domain]
+        self.domains += [f"(assert {d})" for d in domain(variable(name, v.type), v.type)]
 
     def _functions(self, names: list[str]) -> None:
         functions = self.vocabulary.names.functions
@@ -190,17 +228,131 @@ class _Listing:
             root = Root(f"the result of {name}", function.body, function.result, ())
             self._expression(_Entry(root, self.vocabulary, free), local)
 
-    def _world(self) -> None:
+    # --- what is open ----------------------------------------------------------------------------
+
+    def _unknowns(self) -> None:
+        """The unknowns and rates within their types, and the assumptions."""
         task = self.task
+        self.open = [(v.name, v) for v in (*task.unknowns, *task.rationals, *task.rates)]
+        for name, v in self.open:
+            self._declare(name, v)
+        local = {name: variable(name, v.type) for name, v in self.open}
+        items = task.declarations.environment.items
+        trees = [i.condition for i in items if isinstance(i, s.Assume)]
+        self.vocabulary.need(trees)
+        for tree in trees:
+            term = scalar(Encoder(self.vocabulary).value(tree, local))
+            self.domains.append(f"(assert {term.text})")
+
+    def _starts(self) -> None:
+        """Starts are of constants of their own, which begin with `start.`."""
+        task, self.scope = self.task, "start"
+        trees = [x for x in task.starts if not isinstance(x, s.AnyStart)]
+        self.vocabulary.need([*trees, *task.start_conditions])
+        anywhere = [(f"start.{v.name}", v) for v in task.any_states]
+        for name, v in anywhere:
+            self._declare(name, v)
+        free = [*self.open, *anywhere]
+        local: dict[str, Encoded] = {v.name: variable(name, v.type) for name, v in free}
+        before: list[tuple[str, s.Expr, Type | None]] = []
+        self._choose(
+            task.any_states, task.start_conditions, self.open, anywhere, local, "start", "G065"
+        )
+        for v, start in zip(task.states, task.starts, strict=True):
+            if isinstance(start, s.AnyStart):
+                continue
+            what = f"the start of {v.name}"
+            if isinstance(start, s.DIST_NODES):
+                self._draw(v, start, tuple(free), local, before, f"start.{v.name}", what)
+                free.append((f"start.{v.name}", v))
+                local[v.name] = variable(f"start.{v.name}", v.type)
+            else:
+                self._step(
+                    v.name,
+                    start,
+                    v.type,
+                    free,
+                    local,
+                    before,
+                    f"start.{v.name}",
+                    what,
+                )
+        self.guards = ()
+
+    def _choose(
+        self,
+        chosen: tuple[Variable, ...],
+        conditions: tuple[s.Expr, ...],
+        outer: list[tuple[str, Variable]],
+        inner: list[tuple[str, Variable]],
+        local: Local,
+        word: str,
+        code: str,
+    ) -> None:
+        """Take the obligations of conditions, and that something always meets them; what follows may rely on them."""
+        free = (*outer, *inner)
+        guards: list[str] = []
+        for i, condition in enumerate(conditions):
+            root = Root(f"the condition of the {word}", condition, None, ())
+            encoded = self._expression(_Entry(root, self.vocabulary, free), local)
+            name = f"{word}.where.{i}"
+            self.macros.append(define(name, [], "Bool", scalar(encoded).text))
+            guards.append(name)
+        if not conditions:
+            return
+        root = Root(f"the choice of the {word}", conditions[0], None, ())
+        entry = _Entry(root, self.vocabulary, tuple(outer), choice=(chosen, conditions))
+        walker = Walker(self.vocabulary)
+        text = self._some_choice(chosen, conditions, local)
+        what = "the adversary has a choice" if code == "G064" else "there is a start"
+        walker.demand(code, what, conditions[0], (), text)
+        self._take(entry, walker)
+        self.guards = tuple(guards)
+
+    def _some_choice(
+        self, chosen: tuple[Variable, ...], conditions: tuple[s.Expr, ...], local: Local
+    ) -> str:
+        encoder = Encoder(self.vocabulary)
+
+        def meets(inner: Local) -> str:
+            return conjunction([scalar(encoder.value(c, inner)).text for c in conditions]).text
+
+        read = set().union(*map(names_read, conditions))
+        reads = [v for v in chosen if v.name in read]
+        if not reads:
+            return meets(local)
+        count = prod(cardinality(v.type) or CHOICES_MAX + 1 for v in reads)
+        if count <= CHOICES_MAX:
+            points = product(*(tuple(values(v.type)) for v in reads))
+            inners = (
+                {v.name: literal(x, v.type) for v, x in zip(reads, p, strict=True)} for p in points
+            )
+            return f"(or {' '.join(meets({**local, **inner}) for inner in inners)} false)"
+        bound = {v.name: variable(f"{v.name}.chosen", v.type) for v in reads}
+        leaves = [leaf for v in reads for leaf in leaves_of(f"{v.name}.chosen", v.type)]
+        shown = " ".join(f"({symbol(name)} {sort})" for name, sort in leaves)
+        ranges = [d for v in reads for d in domain(bound[v.name], v.type)]
+        return f"(exists ({shown}) {conjunction([*ranges, meets({**local, **bound})]).text})"
+
+    # --- the step --------------------------------------------------------------------------------
+
+    def _world(self) -> None:
+        task, self.scope = self.task, "step"
         trees = [i.dist if isinstance(i, s.Chance) else i.value for i in task.plan]
         self.vocabulary.need([*trees, task.reward, *([] if task.done is None else [task.done])])
-        free = [(v.name, v) for v in (*task.states, *task.actions)]
-        for name, v in free:
+        self.vocabulary.need(task.adversary_conditions)
+        outer = [*self.open, *((v.name, v) for v in (*task.states, *task.actions))]
+        chosen = [(v.name, v) for v in task.adversaries]
+        for name, v in (*outer[len(self.open) :], *chosen):
             self._declare(name, v)
+        free = [*outer, *chosen]
         kinds = {v.name: v for v in task.chances}
         types = {v.name: v.type for v in task.states}
         local: dict[str, Encoded] = {name: variable(name, v.type) for name, v in free}
         before: list[tuple[str, s.Expr, Type | None]] = []
+        self._choose(
+            task.adversaries, task.adversary_conditions, outer, chosen, local, "adversary", "G064"
+        )
         for item in task.plan:
             match item:
                 case s.Chance(name, _, dist):
@@ -213,10 +365,29 @@ class _Listing:
                     self._step(name, value, None, free, local, before)
         root = Root("reward", task.reward, None, _read_before(task.reward, before))
         self._expression(_Entry(root, self.vocabulary, tuple(free)), local)
+        self.guards = ()
         if task.done is not None:
             root = Root("done", task.done, None, ())
-            states = tuple((v.name, v) for v in task.states)
+            states = (*self.open, *((v.name, v) for v in task.states))
             self._expression(_Entry(root, self.vocabulary, states), local)
+
+    def _requirements(self) -> None:
+        """Requirements read next values of their own, which begin with `after.`, whatever they are."""
+        task = self.task
+        trees: list[tuple[str, s.Expr]] = []
+        for r in task.requirements:
+            parts = (r.holds,) if isinstance(r, Always) else (r.goal, r.source)
+            trees += [(f"the requirement {r.name}", part) for part in parts]
+        self.vocabulary.need([tree for _, tree in trees])
+        read = set().union(*(names_read(tree) for _, tree in trees))
+        primed = [Variable(v.name + "'", v.type) for v in task.states if v.name + "'" in read]
+        after = [(f"after.{v.name}", v) for v in primed]
+        for name, v in after:
+            self._declare(name, v)
+        free = (*self.open, *((v.name, v) for v in (*task.states, *task.actions)), *after)
+        local = {v.name: variable(name, v.type) for name, v in free}
+        for what, tree in trees:
+            self._expression(_Entry(Root(what, tree, None, ()), self.vocabulary, free), local)
 
     def _draw(
         self,
@@ -225,16 +396,19 @@ class _Listing:
         free: tuple[tuple[str, Variable], ...],
         local: Local,
         before: list[tuple[str, s.Expr, Type | None]],
+        title: str | None = None,
+        what: str | None = None,
     ) -> None:
-        root = Root(drawn.name, dist, drawn.type, _read_before(dist, before))
-        entry = _Entry(root, self.vocabulary, free)
+        root = Root(what or drawn.name, dist, drawn.type, _read_before(dist, before))
+        entry = _Entry(root, self.vocabulary, free, (self.scope, drawn.name))
         walker = Walker(self.vocabulary)
-        walker.walk_dist(dist, drawn, local, ())
+        walker.walk_dist(dist, drawn, local, self.guards)
         self._take(entry, walker)
-        self._declare(drawn.name, drawn)
+        named = Variable(title or drawn.name, drawn.type)
+        self._declare(named.name, named)
         if cardinality(drawn.type) is None:
             # a type without end: what the distribution mentions
-            self.macros.append(f"(assert {mentions(self.vocabulary, dist, drawn, local).text})")
+            self.macros.append(f"(assert {mentions(self.vocabulary, dist, named, local).text})")
 
     def _step(
         self,
@@ -245,40 +419,56 @@ class _Listing:
         local: dict[str, Encoded],
         before: list[tuple[str, s.Expr, Type | None]],
         title: str | None = None,
+        what: str | None = None,
     ) -> None:
         """One definition, which later expressions may read."""
-        root = Root(name, value, kind, _read_before(value, before))
-        encoded = self._expression(_Entry(root, self.vocabulary, tuple(free)), local)
+        root = Root(what or name, value, kind, _read_before(value, before))
+        entry = _Entry(root, self.vocabulary, tuple(free), (self.scope, name))
+        encoded = self._expression(entry, local)
         leaves, read = let_leaves(title or name, encoded, "")
         for (leaf, sort), term in zip(leaves, flatten(encoded), strict=True):
             self.macros.append(define(leaf, [], sort, term.text))
         local[name] = read
         before.append((name, value, kind))
 
-    def _policy(self, program: Program) -> None:
-        kinds = {v.name: v.type for v in self.task.actions}
-        self.vocabulary.need([x.value for x in program.policy.body])
-        free = [(v.name, v) for v in self.task.observed]
+    def _policies(self, program: Program) -> None:
+        free = [(v.name, v) for v in (*self.task.observed, *program.memories)]
         for name, v in free:
             self._declare(name, v)
+        for name, policy in program.policies.items():
+            self._policy(program, policy, free, "policy" if name == "main" else f"policy.{name}")
+
+    def _policy(
+        self, program: Program, policy: s.Policy, free: list[tuple[str, Variable]], prefix: str
+    ) -> None:
+        self.scope = prefix
+        kinds = {v.name: v.type for v in self.task.actions}
+        kinds |= {v.name + "'": v.type for v in program.memories}
+        self.vocabulary.need([x.value for x in policy.body])
         local: dict[str, Encoded] = {name: variable(name, v.type) for name, v in free}
         before: list[tuple[str, s.Expr, Type | None]] = []
-        for statement in program.policy.body:
-            name = statement.name
+        for statement in policy.body:
+            name = statement.name + ("'" if isinstance(statement, s.Next) else "")
             self._step(
-                name, statement.value, kinds.get(name), free, local, before, title=f"policy.{name}"
+                name,
+                statement.value,
+                kinds.get(name),
+                free,
+                local,
+                before,
+                title=f"{prefix}.{name}",
             )
 
     def _expression(self, entry: _Entry, local: Local) -> Encoded:
         """Take the obligations of a root; its value."""
         root, walker = entry.root, Walker(entry.vocabulary)
         tree = cast(s.Expr, root.tree)
-        walker.walk(tree, local, ())
+        walker.walk(tree, local, self.guards)
         value = walker.encoder.value(tree, local)
         if root.kind is not None:
             value = widen(value, root.kind)
             what = f"{root.what} stays within {range_words(root.kind)}"
-            walker.demand("G012", what, tree, (), within(value, root.kind))
+            walker.demand("G012", what, tree, self.guards, within(value, root.kind))
         self._take(entry, walker)
         return value
 
@@ -299,21 +489,6 @@ def _read_before(
             read |= names_read(value)
             found.append((name, value, kind))
     return tuple(reversed(found))
-
-
-def _domain(value: Encoded, kind: Type) -> list[str]:
-    match kind:
-        case Bool():
-            return []
-        case Enum(_, members):
-            return [f"(<= 0 {scalar(value).text} {len(members) - 1})"]
-        case Array(_, _, item):
-            return [d for v in spread(value).items for d in _domain(v, item)]
-        case Int() | Rat():
-            found = within(value, kind)
-            return [] if found is None else [found]
-        case _:
-            assert_never(kind)
 
 
 # --- points --------------------------------------------------------------------------------------
@@ -355,6 +530,8 @@ class _Finder:
     def _free(self) -> list[tuple[str, Variable]]:
         root = self.entry.root
         read = names_read(root.tree).union(*(names_read(value) for _, value, _ in root.before))
+        if self.entry.choice is not None:
+            read |= set().union(*map(names_read, self.entry.choice[1]))
         return [(c, v) for c, v in self.entry.free if v.name in read]
 
     def _shrink(self, free: list[tuple[str, Variable]], model: dict[str, str]) -> dict[str, Any]:
@@ -397,6 +574,8 @@ class _Finder:
         root = self.entry.root
         local = dict(point)
         evaluator = Evaluator(self.entry.vocabulary.names)
+        if self.entry.choice is not None:
+            return self._replay_choice(point, free, *self.entry.choice)
         try:
             for name, value, kind in root.before:
                 local[name] = evaluator.value(value, local)
@@ -420,11 +599,41 @@ class _Finder:
             f"our encoding disagrees with the interpreter: {self.obligation.what}, but not for Z3 at {at}"
         )
 
+    def _replay_choice(
+        self,
+        point: dict[str, Any],
+        free: list[tuple[str, Variable]],
+        chosen: tuple[Variable, ...],
+        conditions: tuple[s.Expr, ...],
+    ) -> Broken | Unproved | None:
+        """Try every choice at the point."""
+        evaluator = Evaluator(self.entry.vocabulary.names)
+        read = set().union(*map(names_read, conditions))
+        reads = [v for v in chosen if v.name in read]
+        if prod(cardinality(v.type) or POINTS_MAX + 1 for v in reads) > POINTS_MAX:
+            return self._doubt(f"more than {POINTS_MAX:,} choices, none of which Z3 finds")
+        try:
+            for values_chosen in product(*(tuple(values(v.type)) for v in reads)):
+                local = {**point, **{v.name: x for v, x in zip(reads, values_chosen, strict=True)}}
+                if all(evaluator.value(c, local) for c in conditions):
+                    return self._doubt("our encoding disagrees with the interpreter on a choice")
+        except EvaluationFault:
+            return None
+        shown = tuple((v.name, v.type, point[v.name]) for _, v in free)
+        adversary = self.obligation.code == "G064"
+        message = "the adversary may have no choice" if adversary else "there may be no start"
+        return Broken(self.obligation.code, message, conditions[0], shown)
+
+
+POINTS_MAX = 1_000_000
+
 
 def _at_most(name: str, kind: Type, bound: int) -> str:
     match kind:
         case Bool():
             return f"(not {name})"
+        case Bits(width):
+            return f"(bvule {name} {bits_numeral(bound, width).text})"
         case Rat():
             return f"(= {name} {decimal(bound)})"
         case _:
