@@ -397,12 +397,6 @@ class Typer:
         self.faults.add(code, f"{what} must be bits, found {show_type(kind)}", operand, help=hint)
         return None
 
-    @staticmethod
-    def _widthless(kinds: list[Type | None], operands: tuple[s.Expr, ...]) -> bool:
-        """Whether operands that must be bits are nothing but literals."""
-        pairs = zip(kinds, operands, strict=True)
-        return all(isinstance(kind, Int) and takes_bits(operand) for kind, operand in pairs)
-
     def _no_width(self, which: str, where: s.Expr, width: int = 8) -> None:
         message = f"nothing says how many bits {which}"
         self.faults.add("G036", message, where, help=f"give the width: bits[{width}](…)")
@@ -423,16 +417,33 @@ class Typer:
         left, right = kinds
         if op in _SIGNED:
             return self._division(expr, left, right)
+        sides = f"the left side of {op}", f"the right side of {op}"
         if op in ("&", "|", "^"):
-            if self._widthless(kinds, (expr.left, expr.right)):
-                self._no_width(f"{op} takes", expr)
-                return None
-            first: Type | None = self._bits(left, expr.left, f"the left side of {op}", right)
-            second: Type | None = self._bits(right, expr.right, f"the right side of {op}", left)
-        else:
-            first = self._number(left, expr.left, f"the left side of {op}", bits=True)
-            second = self._number(right, expr.right, f"the right side of {op}", bits=True)
+            return self._two(expr, kinds, (expr.left, expr.right), sides, op)
+        first = self._number(left, expr.left, sides[0], bits=True)
+        second = self._number(right, expr.right, sides[1], bits=True)
         return self._agree(first, second, expr.right, f"the sides of {op}")
+
+    def _two(
+        self,
+        expr: s.Expr,
+        kinds: list[Type | None],
+        operands: tuple[s.Expr, ...],
+        sides: tuple[str, str],
+        op: str,
+    ) -> Type | None:
+        """The joint type of two operands that must be bits; of literals, what stands beside them says what is wrong."""
+        pairs = zip(kinds, operands, strict=True)
+        literal = [isinstance(kind, Int) and takes_bits(operand) for kind, operand in pairs]
+        if all(literal):
+            self._no_width(f"{op} takes", expr)
+            return None
+        found: list[Type | None] = [None, None]
+        for i in (0, 1):
+            if not literal[i]:
+                found[i] = self._bits(kinds[i], operands[i], sides[i], kinds[1 - i])
+        which = "sides" if isinstance(expr, s.Binary) else "arguments"
+        return self._agree(found[0], found[1], operands[1], f"the {which} of {op}")
 
     def _agree(
         self, left: Type | None, right: Type | None, where: s.Node, what: str
@@ -660,12 +671,8 @@ class Typer:
         for i, operand in literals_last(expr.args):
             kinds[i] = self.infer(operand, local, asked)
             asked = _beside(kinds[i], asked)
-        if self._widthless(kinds, expr.args):
-            self._no_width(f"{expr.name} takes", expr)
-            return None
-        first = self._bits(kinds[0], expr.args[0], f"the first argument of {expr.name}", kinds[1])
-        second = self._bits(kinds[1], expr.args[1], f"the second argument of {expr.name}", kinds[0])
-        return self._agree(first, second, expr.args[1], f"the arguments of {expr.name}")
+        sides = f"the first argument of {expr.name}", f"the second argument of {expr.name}"
+        return self._two(expr, kinds, expr.args, sides, expr.name)
 
     def _compare_bits(self, expr: s.Call, local: LocalTypes, asked: Bits | None) -> Type | None:
         self._two_bits(expr, local, None)

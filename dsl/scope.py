@@ -190,23 +190,30 @@ class ScopeBuilder(Typer):
             return
         fits_in = self.expect(item.body, result, local, f"the result of {item.name}")
         known = all(kind is not UNKNOWN for kind in local.values())
+        if not fits_in and len(self.faults.found) == before:
+            # it calls or reads something that has a fault
+            self.scope.faulty.add(item.name)
+            return
         self.scope.signatures[item.name] = Signature(tuple(parameters), result)
         if not fits_in or not known or len(self.faults.found) > before:
             return
-        work = self.bounded_work(item.body, local, f"the body of {item.name}")
+        body = elaborate(self, item.body, result, local)
+        work = self.bounded_work(body, local, f"the body of {item.name}")
         if work > WORK_MAX:
             # whatever calls it would only repeat the fault
             del self.scope.signatures[item.name]
             self.scope.faulty.add(item.name)
             return
         self.calls[item.name], self.nestings[item.name] = work, self.nesting(item.body)
-        body = elaborate(self, item.body, result, local)
         self.functions[item.name] = Function(item.name, tuple(parameters), result, body)
 
     # --- constants -------------------------------------------------------------------------------
 
     def bounded_work(self, node: s.Expr | s.Dist, local: LocalTypes, what: str) -> int:
-        """The work of a node; reports where it is over the bound, or where calls nest too deeply to be evaluated."""
+        """The work of a node; reports where it is over the bound, or where calls nest too deeply to be evaluated.
+
+        Best asked of the elaborated tree, in which no literal's type is open.
+        """
         nesting = self.nesting(node) if self.nestings else 0
         if nesting > NESTING_MAX:
             message = f"{what} nests {nesting} deep with the functions it calls, {NESTING_MAX} is the most"
@@ -252,10 +259,11 @@ class ScopeBuilder(Typer):
         return value
 
     def _constant_value(self, expr: s.Expr) -> Any:
-        if self.bounded_work(expr, {}, "this constant") > WORK_MAX:
+        tree = elaborate(self, expr, None, {})
+        if self.bounded_work(tree, {}, "this constant") > WORK_MAX:
             return None
         try:
-            return Evaluator(self.names()).value(elaborate(self, expr, None, {}), {})
+            return Evaluator(self.names()).value(tree, {})
         except EvaluationFault as fault:
             self.faults.add(fault.code, fault.message, fault.node, note=fault.met)
         except KeyError:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 from dsl import syntax as s
 from dsl.infer import LocalTypes, Typer
-from dsl.types import Array, Int, Type, elements, without_ranges
+from dsl.types import Array, Int, Type, elements, with_scalar, without_ranges
 
 WORK_MAX = 1_000_000
 
@@ -39,7 +39,9 @@ class WorkMeter:
                 each = self.work(body, {**local, var: Int()})
                 return self._ends(low, high, local) + self._turns(low, high) * each
             case s.Fold(acc, start, var, low, high, body):
-                kind = self.typer.kind_of(node, local)
+                kind, found = self.typer.kind_of(start, local), self.typer.joint_scalar(node, local)
+                if kind is not None and found is not None:
+                    kind = with_scalar(kind, found)
                 inner = self._bind(acc, kind, {**local, var: Int()})
                 turns = self._turns(low, high) * (1 + self.work(body, inner))
                 return self._ends(low, high, local) + self.work(start, local) + turns
@@ -55,13 +57,13 @@ class WorkMeter:
                 changed = sum(
                     1 + self.work(c.index, local) + self.work(c.value, local) for c in changes
                 )
-                copied = self._elements(self.typer.kind_of(array, local))
+                copied = self._elements([array], local)
                 return 1 + copied + changed + self.work(array, local)
             case s.Call(name, args):
                 below = sum(self.work(a, local) for a in args)
                 return 1 + below + self.calls.get(name, 0) + self._checked(name)
             case s.Compare(_, operands):
-                compared = sum(self._elements(self.typer.kind_of(o, local)) for o in operands)
+                compared = len(operands) * self._elements(operands, local)
                 return compared + sum(self.work(o, local) for o in operands)
             case s.BitsOp("literal"):
                 return 1
@@ -86,9 +88,13 @@ class WorkMeter:
         ranged = [k for k in kinds if isinstance(k, Array) and k != without_ranges(k)]
         return sum(elements(k) for k in ranged)
 
-    @staticmethod
-    def _elements(kind: Type | None) -> int:
-        return 0 if kind is None else elements(kind)
+    def _elements(self, alike: Iterable[s.Expr], local: LocalTypes) -> int:
+        """How many scalars each of some expressions of the same shape is made of.
+
+        Where literals alone leave their types open, which elaboration settles, it may be anything.
+        """
+        kinds = [self.typer.kind_of(expr, local) for expr in alike]
+        return max((elements(kind) for kind in kinds if kind is not None), default=WORK_MAX)
 
     @staticmethod
     def _bind(name: str, kind: Type | None, local: LocalTypes) -> LocalTypes:
