@@ -20,6 +20,9 @@ ELEMENTS_MAX = 1_000_000
 WIDTH_MAX = 64
 """How many bits a vector may have."""
 
+_LISTED_MAX = 4_096
+"""Up to how many values of an item are kept in a list while arrays of it are enumerated."""
+
 Value: TypeAlias = "bool | int | Fraction | tuple[Value, ...]"
 
 
@@ -197,11 +200,25 @@ def values(kind: Type) -> Iterator[Value]:
         case Bits(width):
             yield from range(1 << width)
         case Array(length, _, item):
-            yield from product(tuple(values(item)), repeat=length)
+            yield from _tuples(item, length)
         case Int() | Rat():
             raise ValueError(f"{show_type(kind)} has no end")
         case _:
             assert_never(kind)
+
+
+def _tuples(item: Type, length: int) -> Iterator[tuple[Value, ...]]:
+    """Every array of so many items; where these have many values, lazily."""
+    count = cardinality(item)
+    if count is None or count <= _LISTED_MAX:
+        yield from product(tuple(values(item)), repeat=length)
+        return
+    if length == 0:
+        yield ()
+        return
+    for first in values(item):
+        for rest in _tuples(item, length - 1):
+            yield (first, *rest)
 
 
 def elements(kind: Type) -> int:
