@@ -100,8 +100,8 @@ def _filled(data: Any) -> Any:
     found = {key: _filled(item) for key, item in data.items()}
     if "tables" in found:
         found.setdefault("multipliers", [])
-    if found.keys() and found.keys() <= NOWHERE.keys():
-        found = {**NOWHERE, **found}
+    if "world" in found:
+        found["world"] = {**NOWHERE, **found["world"]}
     return found
 
 

@@ -203,8 +203,10 @@ def require_broken(
     _require(type(switch) is int and 0 <= switch <= len(moves), "the switch is outside the path")
     horizon = task.utility.horizon
     _require(horizon is None or len(moves) <= horizon, "the path is longer than the horizon")
-    other = requirement.policy if isinstance(requirement, Reach) else ""
-    policies = ["main"] * switch + [other] * (len(moves) - switch)
+    reach = isinstance(requirement, Reach)
+    _require(reach or switch == len(moves), "a path is of steps of main")
+    policy = requirement.policy if isinstance(requirement, Reach) else "main"
+    policies = ["main"] * switch + [policy] * (len(moves) - switch)
     states, actions = _walk(chapter, program, certificate, policies)
     if isinstance(requirement, Reach):
         goal, rest = requirement.goal, states[switch:]
@@ -213,7 +215,7 @@ def require_broken(
         ended = len(moves) - switch == requirement.steps or chapter.is_done(rest[-1], unknowns)
         _require(ended and len(moves) - switch <= requirement.steps, "the path ends at no failure")
     elif requirement.of_step:
-        _require(switch == len(moves) >= 1, "a path ends in a step of main")
+        _require(bool(moves), "a path ends in a step")
         step = states[-2], actions[-1], states[-1]
         fails = not task.holds_at_step(requirement.holds, *step, unknowns)
         _require(fails, f"{name} holds of the last step")
