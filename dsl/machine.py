@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from dsl import syntax as s
-from dsl.interp import Evaluator, Globals, Locals, require_range
+from dsl.interp import EvaluationFault, Evaluator, Globals, Locals, require_range
 from dsl.polynomial import Polynomial, Weight
 from dsl.types import Bool, Type, Value, Variable, cardinality, values
 
@@ -285,7 +285,10 @@ class Task:
             stage = stages[index]
             index += 1
             if isinstance(stage.item, s.Chance):
-                for value, w in evaluator.distribution(stage.item.dist, local):
+                drawn = stage.constant
+                if drawn is None:
+                    drawn = evaluator.distribution(stage.item.dist, local)
+                for value, w in drawn:
                     require_range(stage.kind, value, stage.key, stage.item.dist)
                     joint = w if weight == 1 else weight * w
                     yield from self._step(index, {**local, stage.key: value}, joint, evaluator)
@@ -308,9 +311,26 @@ class Task:
             kinds.update((v.name, v.type) for v in self.chances)
             keyed = [(i.name + "'" if isinstance(i, s.Next) else i.name, i) for i in self.plan]
             # a let keeps to no type
-            stages = tuple(_Stage(i, key, kinds.get(key, _ANYTHING)) for key, i in keyed)
+            stages = tuple(
+                _Stage(i, key, kinds.get(key, _ANYTHING), self._constant_draw(i))
+                for key, i in keyed
+            )
             self._ready["stages"] = stages
         return stages
+
+    def _constant_draw(self, item: s.Node) -> tuple[tuple[Any, Weight], ...] | None:
+        """What chance draws and how likely, where that is the same at every step."""
+        if not isinstance(item, s.Chance):
+            return None
+        for node in s.walk(item.dist):
+            if isinstance(node, s.Primed):
+                return None
+            if isinstance(node, s.Name) and node.name not in self.names.values:
+                return None
+        try:
+            return Evaluator(self.names).distribution(item.dist, {})
+        except EvaluationFault:
+            return None  # it is raised where a step comes to it
 
     # --- requirements ----------------------------------------------------------------------------
 
@@ -363,11 +383,12 @@ _ANYTHING = Bool()
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """A part of the plan, the name that its value gets, and the type that the value keeps to."""
+    """A part of the plan, the name that its value gets, the type that it keeps to, and a draw that never changes."""
 
     item: s.Define | s.Chance | s.Next
     key: str
     kind: Type
+    constant: tuple[tuple[Any, Weight], ...] | None
 
 
 def _joint(variables: tuple[Variable, ...]) -> int | None:
