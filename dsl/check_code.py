@@ -271,8 +271,8 @@ class CodeChecker:
                 return
         tree = value
         if not self.faults.found:
-            body.work += self.inner.bounded_work(value, body.local, what)
             tree = elaborate(self.inner, value, wanted, dict(body.local))
+            body.work += self.inner.bounded_work(tree, body.local, what)
         body.statements.append(statement if tree is value else replace(statement, value=tree))
         body.local[key] = UNKNOWN if kind is None else kind
 

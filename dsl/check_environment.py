@@ -480,8 +480,8 @@ class EnvironmentChecker:
         for part in once:
             if isinstance(part.tree, s.AnyStart):
                 continue
-            part.place.bounded_work(part.tree, part.local, "this start")
-        total = sum(p.place.bounded_work(p.tree, p.local, "this expression") for p in step)
+            part.place.bounded_work(part.elaborated(), part.local, "this start")
+        total = sum(p.place.bounded_work(p.elaborated(), p.local, "this expression") for p in step)
         if total > WORK_MAX and not self.faults.found:
             message = f"a step may take {show_work(total)}"
             self.faults.add("G018", message, self.environment, name=0)
