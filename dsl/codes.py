@@ -465,6 +465,134 @@ CODES: Mapping[str, Page] = {
         "let moved = temp with { 0: 1 }",
         "let moved = [temp, 0, 0] with { 1: temp }",
     ),
+    "G040": _page(
+        "a block is missing",
+        """
+        A machine has exactly one `environment`, one `utility` and one `agent`, in any order.
+        """,
+        """
+        machine lamp
+        environment {
+          state lit: bool = false
+          action press: bool
+          lit'   = press
+          reward = if lit' then 1 else 0
+        }
+        agent { policy { press = false } }
+        """,
+        """
+        machine lamp
+        environment {
+          state lit: bool = false
+          action press: bool
+          lit'   = press
+          reward = if lit' then 1 else 0
+        }
+        utility { discount 9/10 }
+        agent { policy { press = false } }
+        """,
+    ),
+    "G041": _page(
+        "nesting too deep",
+        """
+        Nothing nests deeper than 200: brackets in brackets, signs, `else if` after `else if`, or the operators of one
+        sum. This keeps evaluation within Python's stack. A `let` or a `def` splits what is long, and a table or a
+        `match` says in one level what many `else if`s say in many.
+        """,
+        """
+        reward =
+          ----------------------------------------------------------------------------------------------------
+          ----------------------------------------------------------------------------------------------------
+          -temp
+        """,
+        "reward = -temp",
+    ),
+    "G042": _page(
+        "a number that is too long",
+        """
+        A number that is written out has at most 4,096 bits: 1,233 decimal or 1,024 hexadecimal digits, above and
+        below a fraction bar each.
+        """,
+        "const HUGE = 9_999_999_999…  # and so on, 1,234 digits",
+        "const HUGE = 9_999_999_999",
+    ),
+    "G043": _page(
+        "a file that is too large",
+        """
+        A file has at most 1 MiB. Large tables are mostly regular: `[for i in a..b: e]` says such a table in one line,
+        and a `def` needs no table at all.
+        """,
+        "table PAY: array[100_000] of int = [1_000_000, 1_000_000, …]  # every entry written out",
+        "table PAY: array[100_000] of int = [for i in 0..99_999: 1_000_000]",
+    ),
+    "G044": _page(
+        "a character that cannot stand here",
+        """
+        Names are made of the letters a to z and A to Z, digits and `_`. Other letters and signs stand in comments
+        alone, and control characters, invisible marks and marks that reverse the order of text stand nowhere, so that
+        what is read is what is meant. Files are UTF-8.
+        """,
+        "let größe = 2 * temp",
+        "let groesse = 2 * temp",
+    ),
+    "G045": _page(
+        "policies that do not fit together",
+        """
+        An agent has exactly one `policy { … }` without a name. It is the one that acts, and is called `main` where
+        requirements and edits speak of it; so no other has that name. Each further policy has a name of its own.
+        """,
+        """
+        agent {
+          policy idle { heater = off }
+        }
+        """,
+        """
+        agent {
+          policy { heater = on }
+          policy idle { heater = off }
+        }
+        """,
+    ),
+    "G046": _page(
+        "a block stands twice",
+        """
+        A machine has exactly one `environment`, one `utility` and one `agent`. Put what the second block says into
+        the first.
+        """,
+        """
+        utility { discount 19/20 }
+        utility { tick_price 1/100 }
+        """,
+        "utility { discount 19/20  tick_price 1/100 }",
+    ),
+    "G047": _page(
+        "a range or a start is missing",
+        """
+        What changes or is chosen has a type with finitely many values, so numbers there have a range `low..high`, both
+        ends counted. State and memory variables say where they start: a value; for state also a distribution
+        `{ value: weight, … }`, or `any`, which makes a world of each value.
+        """,
+        "state level: int 0..5",
+        "state level: int 0..5 = 0",
+    ),
+    "G048": _page(
+        "operators that need parentheses",
+        """
+        A chain of comparisons goes one way: `a <= b < c`. `==` and `!=` do not chain, and `not` binds less tightly
+        than a comparison. Where something else is meant, `and` or parentheses say what.
+        """,
+        "reward = if 0 < temp > 10 then 1 else 0",
+        "reward = if 0 < temp and temp > 10 then 1 else 0",
+    ),
+    "G049": _page(
+        "a type of another language",
+        """
+        The types are `bool`, `int`, `rat`, `bits[n]`, `array[n] of T` and the enums that are declared. There are no
+        floats, because every claim is exact, and no strings.
+        """,
+        "def half(t: int): float = t / 2",
+        "def half(t: int): rat = t / 2",
+    ),
     "G050": _page(
         "an unknown number used as if it were known",
         """
@@ -698,134 +826,6 @@ CODES: Mapping[str, Page] = {
         """,
         'utility { discount 19/20  costs { "*": -1 } }',
         'utility { discount 19/20  costs { "*": 0 } }',
-    ),
-    "G040": _page(
-        "a block is missing",
-        """
-        A machine has exactly one `environment`, one `utility` and one `agent`, in any order.
-        """,
-        """
-        machine lamp
-        environment {
-          state lit: bool = false
-          action press: bool
-          lit'   = press
-          reward = if lit' then 1 else 0
-        }
-        agent { policy { press = false } }
-        """,
-        """
-        machine lamp
-        environment {
-          state lit: bool = false
-          action press: bool
-          lit'   = press
-          reward = if lit' then 1 else 0
-        }
-        utility { discount 9/10 }
-        agent { policy { press = false } }
-        """,
-    ),
-    "G041": _page(
-        "nesting too deep",
-        """
-        Nothing nests deeper than 200: brackets in brackets, signs, `else if` after `else if`, or the operators of one
-        sum. This keeps evaluation within Python's stack. A `let` or a `def` splits what is long, and a table or a
-        `match` says in one level what many `else if`s say in many.
-        """,
-        """
-        reward =
-          ----------------------------------------------------------------------------------------------------
-          ----------------------------------------------------------------------------------------------------
-          -temp
-        """,
-        "reward = -temp",
-    ),
-    "G042": _page(
-        "a number that is too long",
-        """
-        A number that is written out has at most 4,096 bits: 1,233 decimal or 1,024 hexadecimal digits, above and
-        below a fraction bar each.
-        """,
-        "const HUGE = 9_999_999_999…  # and so on, 1,234 digits",
-        "const HUGE = 9_999_999_999",
-    ),
-    "G043": _page(
-        "a file that is too large",
-        """
-        A file has at most 1 MiB. Large tables are mostly regular: `[for i in a..b: e]` says such a table in one line,
-        and a `def` needs no table at all.
-        """,
-        "table PAY: array[100_000] of int = [1_000_000, 1_000_000, …]  # every entry written out",
-        "table PAY: array[100_000] of int = [for i in 0..99_999: 1_000_000]",
-    ),
-    "G044": _page(
-        "a character that cannot stand here",
-        """
-        Names are made of the letters a to z and A to Z, digits and `_`. Other letters and signs stand in comments
-        alone, and control characters, invisible marks and marks that reverse the order of text stand nowhere, so that
-        what is read is what is meant. Files are UTF-8.
-        """,
-        "let größe = 2 * temp",
-        "let groesse = 2 * temp",
-    ),
-    "G045": _page(
-        "policies that do not fit together",
-        """
-        An agent has exactly one `policy { … }` without a name. It is the one that acts, and is called `main` where
-        requirements and edits speak of it; so no other has that name. Each further policy has a name of its own.
-        """,
-        """
-        agent {
-          policy idle { heater = off }
-        }
-        """,
-        """
-        agent {
-          policy { heater = on }
-          policy idle { heater = off }
-        }
-        """,
-    ),
-    "G046": _page(
-        "a block stands twice",
-        """
-        A machine has exactly one `environment`, one `utility` and one `agent`. Put what the second block says into
-        the first.
-        """,
-        """
-        utility { discount 19/20 }
-        utility { tick_price 1/100 }
-        """,
-        "utility { discount 19/20  tick_price 1/100 }",
-    ),
-    "G047": _page(
-        "a range or a start is missing",
-        """
-        What changes or is chosen has a type with finitely many values, so numbers there have a range `low..high`, both
-        ends counted. State and memory variables say where they start: a value; for state also a distribution
-        `{ value: weight, … }`, or `any`, which makes a world of each value.
-        """,
-        "state level: int 0..5",
-        "state level: int 0..5 = 0",
-    ),
-    "G048": _page(
-        "operators that need parentheses",
-        """
-        A chain of comparisons goes one way: `a <= b < c`. `==` and `!=` do not chain, and `not` binds less tightly
-        than a comparison. Where something else is meant, `and` or parentheses say what.
-        """,
-        "reward = if 0 < temp > 10 then 1 else 0",
-        "reward = if 0 < temp and temp > 10 then 1 else 0",
-    ),
-    "G049": _page(
-        "a type of another language",
-        """
-        The types are `bool`, `int`, `rat`, `bits[n]`, `array[n] of T` and the enums that are declared. There are no
-        floats, because every claim is exact, and no strings.
-        """,
-        "def half(t: int): float = t / 2",
-        "def half(t: int): rat = t / 2",
     ),
 }
 """Every code, in order. `godel explain CODE` prints a page; `docs/errors.md` holds them all."""
