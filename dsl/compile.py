@@ -173,7 +173,7 @@ def _name(name: str) -> Py:
     return ast.Name(name, ast.Load())
 
 
-def _target(name: str) -> Py:
+def _target(name: str) -> ast.Name:
     return ast.Name(name, ast.Store())
 
 
@@ -728,8 +728,7 @@ class _Unit:
             return _Code(_call("tuple", made), ticks + code.ticks * len(turns))
         name = self.fresh("t")
         block.emit(_assign(name, ast.List([], ast.Load())))
-        added = _binary(_name(name), ast.Add(), ast.List([code.value], ast.Load()))
-        inner.emit(ast.AugAssign(_target(name), ast.Add(), cast(ast.BinOp, added).right))
+        inner.emit(_add(name, ast.List([code.value], ast.Load())))
         block.emit(_loop(_target(var), over, inner.statements))
         return _Code(_call("tuple", _name(name)), ticks + code.ticks * len(turns))
 
@@ -904,10 +903,10 @@ class _Unit:
                     otherwise if otherwise is not None else bodies.pop(), local, into, end
                 )
                 rest = end.statements
-                for test, chosen in reversed(list(zip(tests, bodies, strict=False))):
+                for taken, chosen in reversed(list(zip(tests, bodies, strict=False))):
                     inner = block.inner()
                     self._collect(chosen, local, into, inner)
-                    rest = [ast.If(test, inner.statements, rest)]
+                    rest = [ast.If(taken, inner.statements, rest)]
                 block.statements += rest
 
     def _entry(self, entry: s.Weighted, local: Local, into: str, block: _Block) -> None:

@@ -62,12 +62,24 @@ def _is_versions(value: Any) -> bool:
     )
 
 
+def _is_kept(value: Any) -> bool:
+    """Requirements that are proved, by name, each with its certificate."""
+    return _is_list(value) and all(
+        _is_object(kept)
+        and kept.keys() == {"name", "certificate"}
+        and _is_text(kept["name"])
+        and _is_digest(kept["certificate"])
+        for kept in value
+    )
+
+
 _CHAPTER: dict[str, Shape] = {
     "machine": _is_text,
     "declarations": _is_digest,
     "code": _is_digest,
     "search": _is_digest,
     "source": _is_digest,
+    "requirements": _is_kept,
     "seed": _is_integer,
     "versions": _is_versions,
 }
@@ -102,7 +114,7 @@ _BODIES: Mapping[Kind, dict[str, Shape]] = {
     Kind.GENESIS: _CHAPTER,
     Kind.REVISION: _CHAPTER,
     Kind.EMPTY: _EMPTY,
-    Kind.ACCEPTED: _PROVED,
+    Kind.ACCEPTED: {**_PROVED, "requirements": _is_kept},
     Kind.REFUSED: {**_PROVED, "counterexample": _is_object},
     Kind.UNDECIDED: {**_JUDGED, "reason": _is_text, "disagreement": _is_truth},
     Kind.INVALID: {
@@ -128,6 +140,7 @@ _BODIES: Mapping[Kind, dict[str, Shape]] = {
         "task": _is_text,
         "parent": _is_digest,
         "code": _is_digest,
+        "requirements": _is_kept,
         "versions": _is_versions,
     },
 }

@@ -15,16 +15,29 @@ from godel.entries import as_text
 from godel.families.family import Candidate, Family, Workplace
 from godel.families.improve import improve
 from godel.families.simplify import simplify
-from godel.gate import Accepted, Costs, Gate, Invalid, Refused, Undecided, Verdict
+from godel.gate import (
+    DEFAULT_RLIMIT,
+    Accepted,
+    Costs,
+    Gate,
+    Invalid,
+    KeptRequirement,
+    Refused,
+    Undecided,
+    Verdict,
+    prove_requirements,
+    require_kept,
+)
 from godel.history import History, candidate_key, edited_slots, read_history, result_of, total_gain
 from godel.ledger import Entry, Kind
 from godel.searching import FamilyDeclaration, SearchDeclaration, encode_search
 from godel.store import Store
 from godel.validity import encode_diagnostic
 from godel.versions import versions
-from proofs.counterexample import compare_programs, encode_counterexample
+from proofs.certificates import encode_certificate, rule_of
+from proofs.counterexample import counterexample_of, encode_counterexample
 from proofs.explicit import TooLarge
-from proofs.kernel.certificate import Certificate, encode_certificate
+from proofs.kernel.certificate import Certificate
 from proofs.kernel.chapter import Chapter
 from proofs.kernel.theorem import Improvement, Theorem
 
@@ -186,13 +199,16 @@ class Session:
     ) -> tuple[Kind, dict[str, Json], dict[str, bytes]]:
         """The kind of an entry, what it holds beside the common part, and its blobs."""
         match verdict:
-            case Accepted(code, theorem, certificate):
-                found, blobs = self._evidence("better", code, theorem, certificate)
-                return Kind.ACCEPTED, found, blobs
+            case Accepted(code, theorem, certificate, kept):
+                found, blobs = self._evidence(old, code, theorem, certificate)
+                found["requirements"], more = record_kept(self.gate.chapter, code, kept)
+                return Kind.ACCEPTED, found, {**blobs, **more}
             case Refused(code, theorem, certificate):
-                found, blobs = self._evidence("not better", code, theorem, certificate)
+                found, blobs = self._evidence(old, code, theorem, certificate)
                 chapter = self.gate.chapter
-                shown = compare_programs(chapter, chapter.program(old), chapter.program(code))
+                shown = counterexample_of(
+                    chapter, chapter.program(old), chapter.program(code), certificate
+                )
                 found["counterexample"] = encode_counterexample(shown, chapter.task)
                 return Kind.REFUSED, found, blobs
             case Undecided(undecided, reason, disagreement, _):
@@ -212,15 +228,18 @@ class Session:
                 return Kind.INVALID, found, {}
 
     def _evidence(
-        self, rule: str, code: s.Code, theorem: Theorem, certificate: Certificate
+        self, old: s.Code, code: s.Code, theorem: Theorem, certificate: Certificate
     ) -> tuple[dict[str, Json], dict[str, bytes]]:
-        data = encode_certificate(certificate, self.gate.chapter.task.states)
+        chapter = self.gate.chapter
+        data = encode_certificate(
+            certificate, chapter.task, chapter.program(code), chapter.program(old)
+        )
         result = digest_node(code)
         body: dict[str, Json] = {
             "result": result,
-            "rule": rule,
+            "rule": rule_of(certificate),
             "certificate": digest(data),
-            "claim": encode_claim(theorem),
+            "claim": encode_claim(theorem, chapter.task),
         }
         return body, {result: encode_tree(code), digest(data): data}
 
@@ -262,8 +281,10 @@ class Session:
         blobs: dict[str, bytes] = {}
         try:
             theorem, certificate = self.gate.prove_gap(self.head_code)
-            data = encode_certificate(certificate, self.gate.chapter.task.states)
-            body["optimality"], body["certificate"] = encode_claim(theorem), digest(data)
+            task = self.gate.chapter.task
+            program = self.gate.chapter.program(self.head_code)
+            data = encode_certificate(certificate, task, program)
+            body["optimality"], body["certificate"] = encode_claim(theorem, task), digest(data)
             blobs[digest(data)] = data
         except TooLarge as error:
             body["reason"] = f"the gap is not known: {error}"
@@ -279,11 +300,17 @@ def begin(
     seed: int,
     kind: Kind,
     chapter: Chapter | None = None,
+    rlimit: int = DEFAULT_RLIMIT,
 ) -> Entry:
-    """Write the first entry of a chapter; `chapter` saves making the kernel's, where it is this machine's."""
+    """Write the first entry of a chapter; `chapter` saves making the kernel's, where it is this machine's.
+
+    It lists the requirements that are proved of the first program; every rewrite must then keep all of them.
+    """
     if chapter is None or chapter.digest != digest_node(machine.declarations):
         chapter = Chapter(machine.declarations)
     program = chapter.program(machine.agent)
+    kept = [found for _, found in prove_requirements(chapter, program, rlimit=rlimit) if found]
+    requirements, evidence = record_kept(chapter, machine.agent, tuple(kept))
     data, text = encode_search(search), source.encode()
     body: dict[str, Json] = {
         "machine": machine.declarations.name,
@@ -291,6 +318,7 @@ def begin(
         "code": program.digest,
         "search": digest(data),
         "source": digest(text),
+        "requirements": requirements,
         "seed": seed,
         "versions": versions(),
     }
@@ -299,5 +327,38 @@ def begin(
         program.digest: encode_tree(machine.agent),
         digest(data): data,
         digest(text): text,
+        **evidence,
     }
     return store.append(kind, body, blobs=blobs)
+
+
+def check_out(store: Store, history: History, chapter: Chapter, code: s.Code) -> Entry:
+    """Write the entry that makes a program of the chapter the installed one; its requirements are proved again.
+
+    Raises NotKept where one of them is not proved.
+    """
+    kept = require_kept(chapter, chapter.program(code), rlimit=DEFAULT_RLIMIT)
+    requirements, evidence = record_kept(chapter, code, kept)
+    body: dict[str, Json] = {
+        "task": "agent",
+        "parent": history.head,
+        "code": digest_node(code),
+        "requirements": requirements,
+        "versions": versions(),
+    }
+    last = history.last
+    return store.append(
+        Kind.CHECKOUT, body, blobs=evidence, expect_head=last.id if last is not None else None
+    )
+
+
+def record_kept(
+    chapter: Chapter, code: s.Code, kept: tuple[KeptRequirement, ...]
+) -> tuple[Json, dict[str, bytes]]:
+    """The requirements that are proved of a program as an entry lists them, and the certificates by digest."""
+    program, listed, blobs = chapter.program(code), list[Json](), dict[str, bytes]()
+    for requirement in kept:
+        data = encode_certificate(requirement.certificate, chapter.task, program)
+        blobs[digest(data)] = data
+        listed.append({"name": requirement.name, "certificate": digest(data)})
+    return listed, blobs

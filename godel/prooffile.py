@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
+from typing import TypeAlias, assert_never, cast
 
 from dsl import syntax as s
 from dsl.codec import (
@@ -17,23 +17,48 @@ from dsl.codec import (
     decode_tree,
     encode_node,
 )
-from dsl.machine import Program
-from proofs.counterexample import show_actions, show_state
+from dsl.machine import MemoryTuple, Program, StateTuple, Task, World
+from dsl.polynomial import show_weight
+from dsl.types import Value, Variable, show_value
+from godel.claims import encode_world
+from proofs.certificates import decode_certificate, encode_certificate
 from proofs.kernel.certificate import (
     BetterCertificate,
+    BetterWorstCertificate,
+    BoundsCertificate,
+    Case,
     Certificate,
+    Cut,
+    InvariantCertificate,
+    Leaf,
     NotBetterCertificate,
+    NotBetterHereCertificate,
+    NotBetterWorstCertificate,
     OptimalityCertificate,
+    PathCertificate,
+    PointwiseCertificate,
+    RankCertificate,
+    Reply,
     Table,
-    decode_certificate,
-    encode_certificate,
+    Tree,
 )
 from proofs.kernel.chapter import Chapter
-from proofs.kernel.check import IsBetter, IsBounded, IsNotBetter, IsOptimal, Obligation, check
+from proofs.kernel.check import (
+    Breaks,
+    IsBetter,
+    IsBounded,
+    IsNotBetter,
+    IsOptimal,
+    Keeps,
+    Obligation,
+    check,
+)
 from proofs.kernel.theorem import (
     ASSUMPTIONS,
+    Broken,
     Chain,
     Improvement,
+    Kept,
     NoImprovement,
     Optimality,
     Statement,
@@ -43,38 +68,72 @@ from proofs.kernel.theorem import (
 from proofs.premises import Premise
 from proofs.solver import list_premises
 
-SCHEMA = "godel/proof/1"
+SCHEMA = "godel/proof/2"
+_FIELDS = {"schema", "declarations", "old", "new", "requirement", "certificate"}
 
 
 @dataclass(frozen=True)
 class ProofFile:
-    """Declarations, the programs that a claim is about, and the certificate."""
+    """Declarations, the programs that a claim is about, the requirement if it is about one, and the certificate."""
 
     chapter: Chapter
     old: s.Code | None
     new: s.Code
+    requirement: str | None
     certificate: Certificate
 
     @classmethod
     def from_blobs(
-        cls, *, declarations: bytes, old: bytes | None, new: bytes, certificate: bytes
+        cls,
+        *,
+        declarations: bytes,
+        old: bytes | None,
+        new: bytes,
+        requirement: str | None,
+        certificate: bytes,
     ) -> ProofFile:
         """A proof out of a ledger's blobs."""
         chapter = Chapter(cast(s.Declarations, decode_tree(declarations, s.Declarations)))
         before = None if old is None else cast(s.Code, decode_tree(old, s.Code))
         after = cast(s.Code, decode_tree(new, s.Code))
-        return cls(chapter, before, after, decode_certificate(certificate, chapter.task.states))
+        return cls._decoded(chapter, before, after, requirement, certificate)
+
+    @classmethod
+    def _decoded(
+        cls,
+        chapter: Chapter,
+        old: s.Code | None,
+        new: s.Code,
+        requirement: str | None,
+        certificate: bytes,
+    ) -> ProofFile:
+        before = None if old is None else chapter.program(old)
+        found = decode_certificate(certificate, chapter.task, chapter.program(new), before)
+        return cls(chapter, old, new, requirement, found)
 
     @cached_property
     def obligation(self) -> Obligation:
-        """What the certificate is to show, derived from the programs."""
-        if isinstance(self.certificate, OptimalityCertificate):
-            return IsOptimal(self.chapter, self.new)
-        if self.old is None:
-            return IsBounded(self.chapter, self.new)
-        if isinstance(self.certificate, BetterCertificate):
-            return IsBetter(self.chapter, self.old, self.new)
-        return IsNotBetter(self.chapter, self.old, self.new)
+        """What the certificate is to show, derived from the programs. Raises CodecError where parts do not fit."""
+        chapter, old, new = self.chapter, self.old, self.new
+        match self.certificate:
+            case OptimalityCertificate() if old is None and self.requirement is None:
+                return IsOptimal(chapter, new)
+            case BoundsCertificate() if old is None and self.requirement is None:
+                return IsBounded(chapter, new)
+            case InvariantCertificate() | RankCertificate() if self.requirement is not None:
+                return Keeps(chapter, self.requirement, new)
+            case PathCertificate() if self.requirement is not None:
+                return Breaks(chapter, self.requirement, new)
+            case BetterCertificate() | BetterWorstCertificate() | PointwiseCertificate() if (
+                old is not None
+            ):
+                return IsBetter(chapter, old, new)
+            case (
+                NotBetterCertificate() | NotBetterHereCertificate() | NotBetterWorstCertificate()
+            ) if old is not None:
+                return IsNotBetter(chapter, old, new)
+            case _:
+                raise CodecError("the certificate is not about what the proof holds")
 
     @property
     def programs(self) -> tuple[Program | None, Program]:
@@ -90,14 +149,16 @@ def check_proof(proof: ProofFile) -> Theorem:
 
 def encode_proof(proof: ProofFile) -> bytes:
     """Canonical JSON of a proof."""
-    certificate = decode_json(encode_certificate(proof.certificate, proof.chapter.task.states))
+    old, new = proof.programs
+    certificate = encode_certificate(proof.certificate, proof.chapter.task, new, old)
     return canonical_json(
         {
             "schema": SCHEMA,
             "declarations": encode_node(proof.chapter.task.declarations),
             "old": None if proof.old is None else encode_node(proof.old),
             "new": encode_node(proof.new),
-            "certificate": certificate,
+            "requirement": proof.requirement,
+            "certificate": decode_json(certificate),
         }
     )
 
@@ -105,50 +166,55 @@ def encode_proof(proof: ProofFile) -> bytes:
 def decode_proof(data: bytes) -> ProofFile:
     """The proof that `encode_proof` wrote; raises CodecError for anything else."""
     value = decode_json(data)
-    if not isinstance(value, dict) or value.keys() != {
-        "schema",
-        "declarations",
-        "old",
-        "new",
-        "certificate",
-    }:
-        raise CodecError("a proof holds declarations, old, new and certificate")
+    if not isinstance(value, dict) or value.keys() != _FIELDS:
+        raise CodecError(f"a proof holds {', '.join(sorted(_FIELDS))}")
     if value["schema"] != SCHEMA:
         raise CodecError(f"expected {SCHEMA}, found {value['schema']!r}")
     chapter = Chapter(cast(s.Declarations, decode_node(value["declarations"], s.Declarations)))
     old = None if value["old"] is None else cast(s.Code, decode_node(value["old"], s.Code))
     new = cast(s.Code, decode_node(value["new"], s.Code))
-    rule = value["certificate"].get("rule") if isinstance(value["certificate"], dict) else None
-    if (old is None) != (rule in ("optimal", "bounds")):
-        raise CodecError(f"rule {rule!r} is about another number of programs")
-    certificate = decode_certificate(
-        canonical_json(cast(Json, value["certificate"])), chapter.task.states
-    )
-    return ProofFile(chapter, old, new, certificate)
+    requirement = value["requirement"]
+    if requirement is not None and type(requirement) is not str:
+        raise CodecError("a requirement is named by its name")
+    certificate = canonical_json(cast(Json, value["certificate"]))
+    proof = ProofFile._decoded(chapter, old, new, requirement, certificate)
+    _ = proof.obligation
+    return proof
 
 
 def proof_premises(proof: ProofFile) -> list[Premise]:
     """The premises as Z3 is asked about them."""
     old, new = proof.programs
-    return list_premises(proof.chapter.task, proof.certificate, old=old, new=new)
+    return list_premises(
+        proof.chapter.task, proof.certificate, old=old, new=new, requirement=proof.requirement
+    )
 
 
 # --- in words ------------------------------------------------------------------------------------
 
 
-def describe_statement(statement: Statement, name: Callable[[str], str] = str) -> str:
+def describe_statement(statement: Statement, task: Task, name: Callable[[str], str] = str) -> str:
     """A statement in one sentence; `name` says how digests are written."""
     match statement:
-        case Improvement(_, criterion, old, new, old_upper, new_lower, gain):
+        case Improvement(_, criterion, old, new, world, old_upper, new_lower, gain):
+            head = f"program {name(new)} is an improvement on {name(old)} ({criterion}): "
+            if new_lower is None or old_upper is None:
+                return f"{head}the same actions for fewer ticks, a gain of at least {gain}"
+            where = show_world(world, task, " where ")
             return (
-                f"program {name(new)} is an improvement on {name(old)} ({criterion}): "
-                f"U(new) >= {new_lower} > {old_upper} >= U(old), a gain of at least {gain}"
+                f"{head}U(new) >= {new_lower} > {old_upper} >= U(old){where}, "
+                f"a gain of at least {gain}{' in every world' * bool(where)}"
             )
-        case NoImprovement(_, criterion, old, new, old_lower, new_upper):
-            return (
-                f"program {name(new)} is no improvement on {name(old)} ({criterion}): "
-                f"U(new) <= {new_upper} <= {old_lower} <= U(old)"
-            )
+        case NoImprovement(_, criterion, old, new, world, old_lower, new_upper):
+            head = f"program {name(new)} is no improvement on {name(old)} ({criterion}): "
+            if new_upper is None or old_lower is None:
+                return f"{head}U(new) <= U(old) in every world"
+            where = "" if world is None else show_world(world, task, " where ")
+            if world is not None and criterion == "worst" and where:
+                return (
+                    f"{head}U(new) <= {new_upper}{where}, and {old_lower} <= U(old) in every world"
+                )
+            return f"{head}U(new) <= {new_upper} <= {old_lower} <= U(old){where}"
         case Optimality(_, program, lower, upper, gap):
             claim = f"its U >= {lower}, and no program's U exceeds {upper}"
             return f"no program beats {name(program)} by more than {gap}: {claim}"
@@ -156,93 +222,193 @@ def describe_statement(statement: Statement, name: Callable[[str], str] = str) -
             return f"the value of program {name(program)} lies between {lower} and {upper}"
         case Chain(_, criterion, first, last, links, gain):
             return f"{links} improvements ({criterion}) lead from {name(first)} to {name(last)}; they gain at least {gain}"
+        case Kept(_, program, requirement):
+            return f"program {name(program)} keeps the requirement {requirement}"
+        case Broken(_, program, requirement, world):
+            where = show_world(world, task, " where ")
+            return f"program {name(program)} breaks the requirement {requirement}{where}"
+        case _:
+            assert_never(statement)
+
+
+def show_world(world: World, task: Task, before: str = "") -> str:
+    """A world by what is open in it, behind `before`; nothing where there is one world."""
+    parts = [f"{n} = {v}" for n, v in cast(list[tuple[str, object]], encode_world(world, task))]
+    return before + ", ".join(parts) if parts else ""
 
 
 def describe_proof(proof: ProofFile, depth: int, name: Callable[[str], str] = str) -> list[str]:
     """The proof as an indented tree: claim, premises, and at depth 2 the inequality at every state."""
-    statement = check_proof(proof).statement
-    lines = describe_theorem(statement, name)
+    task = proof.chapter.task
+    lines = describe_theorem(check_proof(proof).statement, task, name)
     if depth >= 1:
+        lines += list(_describe_premises(proof, depth))
         old, new = proof.programs
-        for title, table, program, relation in _parts(proof.certificate, old, new):
-            lines += _describe_table(proof, title, table, program, relation, depth)
-        utility = proof.chapter.task.utility
-        if utility.size_price:
+        if task.utility.size_price and proof.requirement is None:
             lines.append(
-                f"  size is charged at {utility.size_price} a node: new {new.size}"
+                f"  size is charged at {task.utility.size_price} a node: new {new.size}"
                 + (f", old {old.size}" if old else "")
             )
     return lines
 
 
-def describe_theorem(statement: Statement, name: Callable[[str], str] = str) -> list[str]:
+def describe_theorem(
+    statement: Statement, task: Task, name: Callable[[str], str] = str
+) -> list[str]:
     """A proved statement with everything it rests on."""
     machine = f"world and utility: declarations {name(statement.declarations)}"
     return [
-        f"proved: {describe_statement(statement, name)}",
+        f"proved: {describe_statement(statement, task, name)}",
         *(f"  assuming: {text}" for text in ASSUMPTIONS),
         f"  {machine}",
     ]
 
 
-def _parts(
-    certificate: Certificate, old: Program | None, new: Program
-) -> list[tuple[str, Table, Program | None, str]]:
-    match certificate:
-        case BetterCertificate(new_lower, old_upper):
-            return [
-                ("V(new) from below (rule bound, lower)", new_lower, new, "<="),
-                ("V(old) from above (rule bound, upper)", old_upper, old, ">="),
-            ]
-        case NotBetterCertificate(new_upper, old_lower):
-            return [
-                ("V(new) from above (rule bound, upper)", new_upper, new, ">="),
-                ("V(old) from below (rule bound, lower)", old_lower, old, "<="),
-            ]
-        case OptimalityCertificate(lower, upper):
-            return [
-                (
-                    "V of every program from above (rule bound, upper, every program)",
-                    upper,
-                    None,
-                    ">=",
-                ),
-                ("V(program) from below (rule bound, lower)", lower, new, "<="),
-            ]
-        case _:
-            sides = (
-                (certificate.lower, "from below", "<="),
-                (certificate.upper, "from above", ">="),
+Part: TypeAlias = tuple[str, Program | None, str]
+"""A table of a leaf in words, the program that it is about (None for every program), and which way its inequality goes."""
+
+
+def _describe_premises(proof: ProofFile, depth: int) -> Iterator[str]:
+    old, new = proof.programs
+    lower = ("V({}) from below (rule bound, lower)", "<=")
+    upper = ("V({}) from above (rule bound, upper)", ">=")
+
+    def part(side: tuple[str, str], who: str, program: Program | None) -> Part:
+        return side[0].format(who), program, side[1]
+
+    every = "V of every program from above (rule bound, upper, every program)", None, ">="
+    match proof.certificate:
+        case BetterCertificate(cases):
+            yield from _cases(
+                proof, cases, [part(lower, "new", new), part(upper, "old", old)], depth
             )
-            return [
-                (f"V {words}", t, new, relation) for t, words, relation in sides if t is not None
-            ]
+        case BetterWorstCertificate(cases, level, world, leaf):
+            yield f"  in every world V(new), less its size, is at least {level}"
+            yield from _cases(proof, cases, [part(lower, "new", new)], depth)
+            yield f"  it is above V(old), less its size{show_world(world, proof.chapter.task, ', where ')}"
+            yield from _leaf(proof, leaf, [part(upper, "old", old)], depth, "  ")
+        case PointwiseCertificate(cases):
+            yield "  both take the same actions and keep the same memory; the new one in no more ticks"
+            saved = "the value of the ticks saved, from below (rule pointwise)", new, "<="
+            yield from _cases(proof, cases, [saved], depth)
+        case NotBetterCertificate(cases):
+            yield from _cases(
+                proof, cases, [part(upper, "new", new), part(lower, "old", old)], depth
+            )
+        case NotBetterHereCertificate(world, leaf):
+            yield f"  in one world{show_world(world, proof.chapter.task, ', where ')}"
+            yield from _leaf(
+                proof, leaf, [part(upper, "new", new), part(lower, "old", old)], depth, "  "
+            )
+        case NotBetterWorstCertificate(world, leaf, level, cases):
+            yield f"  V(new), less its size, is at most {level}{show_world(world, proof.chapter.task, ' where ')}"
+            yield from _leaf(proof, leaf, [part(upper, "new", new)], depth, "  ")
+            yield "  V(old), less its size, is at least that in every world"
+            yield from _cases(proof, cases, [part(lower, "old", old)], depth)
+        case OptimalityCertificate(cases):
+            yield from _cases(proof, cases, [part(lower, "program", new), every], depth)
+        case BoundsCertificate(_, below, _, above):
+            yield from _cases(proof, below, [part(lower, "program", new)], depth)
+            yield from _cases(proof, above, [part(upper, "program", new)], depth)
+        case InvariantCertificate(sets):
+            count = sum(len(pairs) for _, pairs in sets)
+            yield f"  an invariant (rule invariant): {count} pairs of state and memory"
+            yield "    it holds the starts, every step from it stays in it, and the requirement holds there"
+        case RankCertificate(sets):
+            count = sum(len(pairs) for _, pairs, _ in sets)
+            ranked = sum(len(ranks) for _, _, ranks in sets)
+            yield f"  an invariant of main: {count} pairs of state and memory"
+            yield f"  a rank (rule reach): {ranked} pairs, each step of the named policy lowers it"
+        case PathCertificate(world, _, moves, switch):
+            where = show_world(world, proof.chapter.task, " where ")
+            yield f"  a path of {len(moves)} step{'s' * (len(moves) != 1)} of positive weight{where}"
+            if switch < len(moves):
+                yield f"  the named policy takes over after {switch}"
+        case _:
+            assert_never(proof.certificate)
+
+
+def _cases(
+    proof: ProofFile, cases: tuple[Case, ...], parts: list[Part], depth: int
+) -> Iterator[str]:
+    task = proof.chapter.task
+    for case in cases:
+        indent = "  "
+        if task.unknowns:
+            known = zip(task.unknowns, case.unknowns, strict=True)
+            yield "  where " + ", ".join(f"{v.name} = {show_value(v.type, x)}" for v, x in known)
+            indent = "    "
+        yield from _tree(proof, case.tree, parts, depth, indent)
+
+
+def _tree(
+    proof: ProofFile, tree: Tree, parts: list[Part], depth: int, indent: str
+) -> Iterator[str]:
+    if isinstance(tree, Cut):
+        for sign, below in (("<=", tree.below), (">=", tree.above)):
+            yield f"{indent}where {tree.unknown} {sign} {tree.at} (rule split)"
+            yield from _tree(proof, below, parts, depth, indent + "  ")
+    else:
+        yield from _leaf(proof, tree, parts, depth, indent)
+
+
+def _leaf(
+    proof: ProofFile, leaf: Leaf, parts: list[Part], depth: int, indent: str
+) -> Iterator[str]:
+    for part, table in zip(parts, leaf.tables, strict=True):
+        yield from _describe_table(proof, table, part, depth, indent)
+    if leaf.multipliers:
+        count = len(leaf.multipliers)
+        yield f"{indent}  {count} premise{'s' * (count != 1)} by Farkas multipliers of what is assumed"
 
 
 def _describe_table(
-    proof: ProofFile, title: str, table: Table, program: Program | None, relation: str, depth: int
-) -> list[str]:
-    task = proof.chapter.task
+    proof: ProofFile, table: Table, part: Part, depth: int, indent: str
+) -> Iterator[str]:
+    task, (title, program, relation) = proof.chapter.task, part
     count = sum(len(layer) for layer in table.layers)
     layers = f" in {len(table.layers)} layers" if task.utility.horizon is not None else ""
     step = "r + g L(x')" if task.utility.horizon is None else "r + L(x') one layer below"
-    lines = [
-        f"  {title}: {count} listed value{'s' * (count != 1)}{layers}",
-        "    the starts are listed, and so is every successor of a listed state that is not done",
-        f"    each listed state: L(x) {relation} the mean of {step} over the draws"
-        + ("" if program is None else ", less ticks")
-        + (", for every action" if program is None else ""),
-    ]
+    yield f"{indent}{title}: {count} listed value{'s' * (count != 1)}{layers}"
+    yield f"{indent}  the starts are listed, and so is every successor of a listed state that is not done"
+    answered = ""
+    if task.adversaries or task.rates:
+        answered = (
+            ", whatever the adversary does" if relation == "<=" else ", as the adversary does there"
+        )
+    yield (
+        f"{indent}  each listed state: L(x) {relation} the mean of {step} over the draws"
+        + (", for every action" if program is None else ", less ticks")
+        + answered
+    )
     if depth < 2:
-        return lines
+        return
     for k, layer in enumerate(table.layers):
         if len(table.layers) > 1:
-            lines.append(f"    {k + 1} step{'s' * (k > 0)} to go")
-        for state, value in layer:
-            done = ""
+            yield f"{indent}  {k + 1} step{'s' * (k > 0)} to go"
+        for entry in layer:
+            place = show_pair(task, program, entry.state, entry.memory)
+            about = ""
             if program is not None:
-                decided = program.act(state)
-                actions, ticks = decided.actions, decided.ticks
-                done = f"  ({show_actions(task, actions)}; {ticks} tick{'s' * (ticks != 1)})"
-            lines.append(f"    L({show_state(task, state)}) = {value}{done}")
-    return lines
+                decision = program.act(entry.state, entry.memory)
+                ticks = decision.ticks
+                about = f"  ({_named(task.actions, decision.actions)}; {ticks} tick{'s' * (ticks != 1)})"
+            if program is not None and entry.replies:
+                about += f"  against {show_reply(task, entry.replies[0])}"
+            yield f"{indent}  L({place}) = {show_weight(entry.value)}{about}"
+
+
+def show_pair(task: Task, program: Program | None, state: StateTuple, memory: MemoryTuple) -> str:
+    """A state with the memory of a program, in the reader's words."""
+    kept = () if program is None else program.memories
+    return _named((*task.states, *kept), (*state, *memory))
+
+
+def show_reply(task: Task, reply: Reply) -> str:
+    """A choice of the adversary, in the reader's words."""
+    return _named((*task.adversaries, *task.rates), (*reply.finite, *reply.rates))
+
+
+def _named(variables: tuple[Variable, ...], values: tuple[Value, ...]) -> str:
+    pairs = zip(variables, values, strict=True)
+    return ", ".join(f"{v.name} = {show_value(v.type, x)}" for v, x in pairs)

@@ -22,10 +22,20 @@ from godel.ledger import Entry, Kind, LedgerError
 from godel.store import Store
 from godel.validity import NotValid, encode_diagnostic, judge_validity
 from godel.versions import KERNEL
-from proofs.counterexample import compare_programs, encode_counterexample
-from proofs.kernel.certificate import decode_certificate
+from proofs.certificates import decode_certificate, rule_of
+from proofs.counterexample import counterexample_of, encode_counterexample
+from proofs.kernel.certificate import Certificate
 from proofs.kernel.chapter import Chapter
-from proofs.kernel.check import IsBetter, IsChain, IsNotBetter, IsOptimal, Obligation, check
+from proofs.kernel.check import (
+    Breaks,
+    IsBetter,
+    IsChain,
+    IsNotBetter,
+    IsOptimal,
+    Keeps,
+    Obligation,
+    check,
+)
 from proofs.kernel.theorem import CertificateError, Chain, Improvement, Theorem
 
 CAUSES = ("stop", "horizon", "attempts", "budget", "gap")
@@ -70,6 +80,7 @@ class _Verifier:
             self._ended(entry, body)
         elif entry.kind is Kind.CHECKOUT:
             self._same(entry, "the parent", self.history.head, body["parent"])
+            self._kept(entry, body, self.history.load_code(body["code"]))
         self.history.advance(entry)
         if entry.kind in (Kind.GENESIS, Kind.REVISION):
             self._chapter(entry, body)
@@ -84,6 +95,7 @@ class _Verifier:
         self._same(entry, "the name of the machine", declarations.name, body["machine"])
         program = self.chapter.program(code)
         self._same(entry, "code", program.digest, body["code"])
+        self._kept(entry, body, code, all_of_them=entry.kind is Kind.REVISION)
         self.history.searcher.first_reports()
         self.store.blob(body["source"])
 
@@ -171,34 +183,69 @@ class _Verifier:
         stored = cast(s.Code, decode_tree(self.store.blob(cast(str, result)), s.Code))
         self._same(entry, "the stored program", digest_node(stored), result)
         if entry.kind is Kind.ACCEPTED:
-            theorem = self._theorem(entry, body, "better", IsBetter(chapter, old, new))
+            theorem = self._theorem(entry, body, IsBetter(chapter, old, new), new, old)
+            self._kept(entry, body, new)
             self.links[entry.id] = theorem
             statement = theorem.statement
             if not isinstance(statement, Improvement):
                 raise LedgerError("its theorem is of another kind", seq=entry.seq)
             return self.history.searcher.gain_units(statement.gain)
-        self._theorem(entry, body, "not better", IsNotBetter(chapter, old, new))
-        shown = compare_programs(chapter, chapter.program(old), chapter.program(new))
+        broken = body["claim"].get("requirement")
+        obligation = (
+            IsNotBetter(chapter, old, new) if broken is None else Breaks(chapter, broken, new)
+        )
+        self._theorem(entry, body, obligation, new, old)
+        certificate = self._decoded(entry, body["certificate"], new, old)
+        shown = counterexample_of(chapter, chapter.program(old), chapter.program(new), certificate)
         replayed = encode_counterexample(shown, chapter.task)
         self._same(entry, "the counterexample", replayed, body["counterexample"])
         return 0
 
+    def _kept(
+        self, entry: Entry, body: Mapping[str, Any], code: s.Code, *, all_of_them: bool = True
+    ) -> None:
+        """The code must keep every requirement; the first program of a ledger those that are listed."""
+        chapter = self._open_chapter(entry)
+        names = [kept["name"] for kept in body["requirements"]]
+        declared = [r.name for r in chapter.task.requirements]
+        expected = declared if all_of_them else [name for name in declared if name in names]
+        self._same(entry, "the requirements", expected, names)
+        for kept in body["requirements"]:
+            claim = {"requirement": kept["name"]}
+            obligation = Keeps(chapter, kept["name"], code)
+            self._checked(entry, kept["certificate"], claim, obligation, code, None)
+
     def _theorem(
-        self, entry: Entry, body: Mapping[str, Any], rule: str, obligation: Obligation
+        self,
+        entry: Entry,
+        body: Mapping[str, Any],
+        obligation: Obligation,
+        new: s.Code,
+        old: s.Code,
     ) -> Theorem:
+        rule = rule_of(self._decoded(entry, body["certificate"], new, old))
         self._same(entry, "the rule", rule, body["rule"])
-        return self._checked(entry, body["certificate"], body["claim"], obligation)
+        return self._checked(entry, body["certificate"], body["claim"], obligation, new, old)
+
+    def _decoded(self, entry: Entry, name: str, new: s.Code, old: s.Code | None) -> Certificate:
+        chapter = self._open_chapter(entry)
+        before = None if old is None else chapter.program(old)
+        return decode_certificate(self.store.blob(name), chapter.task, chapter.program(new), before)
 
     def _checked(
-        self, entry: Entry, certificate: str, claim: Json, obligation: Obligation
+        self,
+        entry: Entry,
+        certificate: str,
+        claim: Json,
+        obligation: Obligation,
+        new: s.Code,
+        old: s.Code | None,
     ) -> Theorem:
-        chapter = self._open_chapter(entry)
         try:
-            decoded = decode_certificate(self.store.blob(certificate), chapter.task.states)
-            theorem = check(obligation, decoded)
+            theorem = check(obligation, self._decoded(entry, certificate, new, old))
         except (CertificateError, CodecError, DslError) as error:
             raise LedgerError(f"its certificate does not hold: {error}", seq=entry.seq) from None
-        self._same(entry, "the claim", encode_claim(theorem), claim)
+        self._same(entry, "the claim", encode_claim(theorem, obligation.chapter.task), claim)
         self.theorems += 1
         return theorem
 
@@ -224,8 +271,9 @@ class _Verifier:
         if (body["optimality"] is None) == (body["reason"] is None):
             raise LedgerError("an end has a claim, or a reason why not", seq=entry.seq)
         if body["optimality"] is not None:
-            obligation = IsOptimal(chapter, history.load_code(history.head))
-            self._checked(entry, body["certificate"], body["optimality"], obligation)
+            code = history.load_code(history.head)
+            obligation = IsOptimal(chapter, code)
+            self._checked(entry, body["certificate"], body["optimality"], obligation, code, None)
         self._same(entry, "the number of links", len(history.links), body["links"])
         self._same(entry, "the sum of the gains", str(self.chain(entry).gain), body["gain"])
 

@@ -51,9 +51,7 @@ def describe_entry(entry: Entry, *, verbose: bool = False) -> str:
 def _summary(entry: Entry, body: Mapping[str, Any]) -> str:
     match entry.kind:
         case Kind.ACCEPTED:
-            claim = body["claim"]
-            gain, value = Fraction(claim["gain"]), Fraction(claim["new_lower"])
-            return f"{body['family']:<12} gain {below(gain):>10}  U >= {below(value):<11} {body['note']}"
+            return f"{body['family']:<12} {_gained(body['claim']):<33} {body['note']}"
         case Kind.REFUSED:
             return f"{body['family']:<12} {refusal(body['claim']):<36} {body['note']}"
         case Kind.UNDECIDED | Kind.INVALID:
@@ -68,8 +66,36 @@ def _summary(entry: Entry, body: Mapping[str, Any]) -> str:
             return f"program {shown_id(body['code'])}" if "code" in body else ""
 
 
+def _gained(claim: Mapping[str, Any]) -> str:
+    """What an accepted rewrite gains: the least over all worlds, and the value where there is one."""
+    gain = f"gain {below(Fraction(claim['gain'])):>10}"
+    if claim["new_lower"] is None:
+        return f"{gain}  fewer ticks"
+    if claim["world"]:
+        here = Fraction(claim["new_lower"]) - Fraction(claim["old_upper"])
+        return f"{gain}, {below(here)} where {_values(claim['world'])}"
+    return f"{gain}  U >= {below(Fraction(claim['new_lower']))}"
+
+
+def accepted_claim(claim: Mapping[str, Any]) -> str:
+    """What is proved of an accepted rewrite, with its numbers whole."""
+    if claim["new_lower"] is None:
+        return "the same actions and memory, for no more ticks"
+    where = f" where {_values(claim['world'])}" if claim["world"] else ""
+    return f"U(new) >= {claim['new_lower']} > {claim['old_upper']} >= U(old){where}"
+
+
 def refusal(claim: Mapping[str, Any]) -> str:
-    """The bounds that refuse a rewrite."""
+    """What refuses a rewrite: bounds, or a requirement that it breaks."""
+    if "requirement" in claim:
+        return f"breaks the requirement {claim['requirement']}"
+    if claim["new_upper"] is None:
+        return "no better in any world"
+    where = f" where {_values(claim['world'])}" if claim["world"] else ""
+    return _bounds(claim) + where
+
+
+def _bounds(claim: Mapping[str, Any]) -> str:
     new, old = Fraction(claim["new_upper"]), Fraction(claim["old_lower"])
     if new == old:
         return f"a tie: both are worth {_near(new)}"
@@ -122,26 +148,50 @@ def details(entry: Entry) -> list[str]:
 
 
 def counterexample_lines(body: Mapping[str, Any]) -> list[str]:
-    """Old and new side by side from the first difference."""
-    shown, claim = body["counterexample"], body["claim"]
+    """Old and new side by side from the first difference, or the path that breaks a requirement."""
+    shown = body["counterexample"]
+    return _path_lines(shown) if "requirement" in shown else _comparison_lines(shown, body["claim"])
+
+
+def _path_lines(shown: Mapping[str, Any]) -> list[str]:
+    """A path of positive weight, step by step."""
+    moves, switch = shown["moves"], shown["switch"]
+    where = f", where {_values(shown['world'])}" if shown["world"] else ""
+    lines = [f"a path of the new program breaks {shown['requirement']}{where}:"]
+    again = 0
+    for i, move in enumerate(moves):
+        if i == switch:
+            lines.append(f"  from here on {shown['policy']} acts:")
+        line = f"  {_place(move)} -> {_step(move)}"
+        again = again + 1 if lines[-1].removesuffix(f" ({again + 1} times)") == line else 0
+        if again:
+            lines.pop()
+        lines.append(f"{line} ({again + 1} times)" if again else line)
+    if switch == len(moves) and shown["policy"] != "main":
+        lines.append(f"  from here on {shown['policy']} acts:")
+    last = moves[-1]["successor"] if moves else shown["start"]
+    lines.append(f"  {_values(last)}")
+    return lines
+
+
+def _comparison_lines(shown: Mapping[str, Any], claim: Mapping[str, Any]) -> list[str]:
     lines = [f"bounds at the starts: {refusal(claim)}"]
     if not shown["old"]:
         lines.append("on every state that is reached both do the same, in the same ticks")
         return lines
+    if shown["world"]:
+        lines.append(f"in the world where {_values(shown['world'])}:")
     steps = len(shown["shared"])
-    place = _values(shown["old"][0]["state"])
+    place = _place(shown["old"][0])
     if shown["acts_alike"]:
         lines.append(
             "on every state that is reached both take the same actions; they differ in ticks:"
         )
     if steps:
         lines.append(
-            f"both go from {_values(shown['shared'][0]['state'])} in {steps} step{'s' * (steps > 1)} to {place}:"
+            f"both go from {_place(shown['shared'][0])} in {steps} step{'s' * (steps > 1)} to {place}:"
         )
-        lines += [
-            f"  {_values(m['state'])} -> {_values(m['actions'])}, reward {m['reward']}"
-            for m in shown["shared"]
-        ]
+        lines += [f"  {_place(m)} -> {_step(m)}" for m in shown["shared"]]
     lines.append(f"first difference at {place}; then, with the likeliest draws that lead on:")
     rows = [("old", "new")]
     for i in range(max(len(shown["old"]), len(shown["new"])) + 1):
@@ -151,26 +201,43 @@ def counterexample_lines(body: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _place(move: Mapping[str, Any]) -> str:
+    """The state of a move, with the memory of the program."""
+    return _values([*move["state"], *move.get("memory", ())])
+
+
+def _step(move: Mapping[str, Any]) -> str:
+    """What is done in a move, what the adversary does, and what it brings."""
+    against = f", against {_values(move['reply'])}" if move.get("reply") else ""
+    return f"{_values(move['actions'])}{against}, reward {move['reward']}"
+
+
 def _cell(moves: list[Mapping[str, Any]], i: int) -> str:
     if i >= len(moves):
         return _after(moves) if i == len(moves) else ""
     m = moves[i]
+    against = f", against {_values(m['reply'])}" if m.get("reply") else ""
     ticks = f"{m['ticks']} tick{'s' * (m['ticks'] != 1)}"
-    return f"{_values(m['state'])}: {_values(m['actions'])}, {ticks}, weight {m['weight']}, reward {m['reward']}"
+    return (
+        f"{_place(m)}: {_values(m['actions'])}{against}, "
+        f"{ticks}, weight {m['weight']}, reward {m['reward']}"
+    )
 
 
 def _after(moves: list[Mapping[str, Any]]) -> str:
-    successor = moves[-1]["successor"]
-    if successor in [m["state"] for m in moves]:
-        return f"{_values(successor)}: as before"
-    return f"{_values(successor)}: " + ("and so on" if len(moves) >= STEPS_SHOWN else "the end")
+    last = moves[-1]
+    ended = [*last["successor"], *last.get("memory_after", ())]
+    if ended in [[*m["state"], *m.get("memory", ())] for m in moves]:
+        return f"{_values(ended)}: as before"
+    return f"{_values(ended)}: " + ("and so on" if len(moves) >= STEPS_SHOWN else "the end")
 
 
 def _values(named: list[list[Any]]) -> str:
-    return ", ".join(f"{k} = {_plain(v)}" for k, v in named)
+    return ", ".join(f"{k} = {plain(v)}" for k, v in named)
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
+    """A value out of JSON as it is written in a machine file."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)

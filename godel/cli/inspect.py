@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from godel.cli.describe import counterexample_lines, describe_entry, details, entry_json
+from godel.cli.describe import (
+    accepted_claim,
+    counterexample_lines,
+    describe_entry,
+    details,
+    entry_json,
+)
 from godel.cli.ledgers import Book, open_book
 from godel.cli.output import (
     Context,
@@ -23,7 +29,6 @@ from godel.cli.output import (
 from godel.ledger import Entry, Kind
 
 if TYPE_CHECKING:
-    from dsl.codec import Json
     from dsl.syntax import Code
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -159,8 +164,10 @@ def _fields(book: Book, entry: Entry) -> list[str]:
     lines += [f"{title:<10}{body[key]}" for key, title in names.items() if body.get(key)]
     claim = body.get("claim")
     if entry.kind is Kind.ACCEPTED:
-        lines.append(f"claim     U(new) >= {claim['new_lower']} > {claim['old_upper']} >= U(old)")
+        lines.append(f"claim     {accepted_claim(claim)}")
         lines.append(f"gain      {claim['gain']}, by the criterion {claim['criterion']}")
+    for kept in body.get("requirements", ()):
+        lines.append(f"keeps     {kept['name']}, certificate {kept['certificate']}")
     if body.get("certificate"):
         lines.append(
             f"evidence  rule {body.get('rule', 'optimal')}, certificate {body['certificate']}"
@@ -241,11 +248,13 @@ def cex(context: Context, name: str, as_json: bool) -> None:
 
 
 def _replay(book: Book, entry: Entry) -> Any:
-    from proofs.counterexample import compare_programs, encode_counterexample
+    from proofs.certificates import decode_certificate
+    from proofs.counterexample import counterexample_of, encode_counterexample
 
-    chapter = book.chapter_of(entry)
+    chapter, body = book.chapter_of(entry), cast(Any, entry.body)
     old, new = (chapter.program(c) for _, c in (book.parent_of(entry), book.program_of(entry)))
-    return encode_counterexample(compare_programs(chapter, old, new), chapter.task)
+    certificate = decode_certificate(book.store.blob(body["certificate"]), chapter.task, new, old)
+    return encode_counterexample(counterexample_of(chapter, old, new, certificate), chapter.task)
 
 
 def _print_invalid(entry: Entry, as_json: bool) -> None:
@@ -324,13 +333,14 @@ def checkout(context: Context, name: str, output: str | None, as_json: bool) -> 
             else:
                 say(f"wrote {output}")
         return
+    from godel.evolve import check_out
+    from godel.gate import NotKept
     from godel.store import Store
-    from godel.versions import versions
 
     context.used = context.found_store()
     with Store.open(context.used) as store:
         book = Book(store)
-        found, _ = book.program(name)
+        found, tree = book.program(name)
         if found not in book.history.ways:
             raise usage(
                 "that program was never installed in this chapter",
@@ -338,13 +348,13 @@ def checkout(context: Context, name: str, output: str | None, as_json: bool) -> 
             )
         if found == book.history.head:
             raise usage("that program is installed already")
-        body: dict[str, Json] = {
-            "task": "agent",
-            "parent": book.history.head,
-            "code": found,
-            "versions": versions(),
-        }
-        entry = store.append(Kind.CHECKOUT, body, expect_head=book.entries[-1].id)
+        try:
+            entry = check_out(store, book.history, book.chapter_of(book.entries[-1]), tree)
+        except NotKept as error:
+            raise usage(
+                f"it is not proved to keep a requirement: {error}",
+                "every installed program but the first keeps all of them",
+            ) from None
     if as_json:
         print_json("entry", entry_json(entry))
     else:

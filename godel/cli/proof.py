@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from godel.prooffile import ProofFile
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+require_option = click.option(
+    "--require",
+    "requirement",
+    metavar="NAME",
+    help="The proof that the entry's program keeps this requirement.",
+)
 
 
 @click.group(name="proof")
@@ -49,10 +55,17 @@ def proof_group() -> None:
     show_default=True,
     help="0 the claim, 1 the premises, 2 every state.",
 )
+@require_option
 @json_option
 @click.pass_obj
 def show(
-    context: Context, name: str, smt2: bool, premise: int | None, depth: int, as_json: bool
+    context: Context,
+    name: str,
+    smt2: bool,
+    premise: int | None,
+    depth: int,
+    requirement: str | None,
+    as_json: bool,
 ) -> None:
     """The proof of an entry: what is claimed, by which rule, from which premises.
 
@@ -61,7 +74,7 @@ def show(
     from godel.prooffile import describe_proof, encode_proof, proof_premises
 
     with open_book(context) as book:
-        proof = _proof_of(book, name)
+        proof = _proof_of(book, name, requirement)
     if smt2:
         texts = [p.text for p in proof_premises(proof)]
         if premise is not None and premise > len(texts):
@@ -79,29 +92,42 @@ def show(
             say(line)
 
 
-def _proof_of(book: Book, name: str) -> ProofFile:
+def _proof_of(book: Book, name: str, requirement: str | None) -> ProofFile:
+    """The proof of an entry: of its claim, or that its program keeps a requirement."""
     from godel.prooffile import ProofFile
 
     entry = book.find(name)
     body = cast(Any, entry.body)
-    if not body.get("certificate"):
+    certificate, old = body.get("certificate"), body.get("parent")
+    if requirement is not None:
+        kept = {k["name"]: k["certificate"] for k in body.get("requirements", ())}
+        if requirement not in kept:
+            listed = f"it proves {', '.join(kept)}" if kept else "it proves none"
+            raise usage(
+                f"entry {shown_id(entry.id)} does not prove the requirement {requirement}", listed
+            )
+        certificate, old = kept[requirement], None
+    elif not certificate:
         raise usage(f"entry {shown_id(entry.id)} is {entry.kind.value} and holds no proof")
+    elif entry.kind is not Kind.ENDED:
+        requirement = body["claim"].get("requirement")
     opening = book.entries[book.chapters[entry.seq]]
     blob = book.store.blob
-    ended = entry.kind is Kind.ENDED
     return ProofFile.from_blobs(
         declarations=blob(cast(str, opening.body["declarations"])),
-        old=None if ended else blob(body["parent"]),
-        new=blob(body["code"] if ended else body["result"]),
-        certificate=blob(body["certificate"]),
+        old=None if old is None else blob(old),
+        new=blob(body["result"] if body.get("result") else body["code"]),
+        requirement=requirement,
+        certificate=blob(certificate),
     )
 
 
 @proof_group.command(name="check")
 @click.argument("name", metavar="ID|FILE")
+@require_option
 @json_option
 @click.pass_obj
-def check(context: Context, name: str, as_json: bool) -> None:
+def check(context: Context, name: str, requirement: str | None, as_json: bool) -> None:
     """Check one proof with the kernel alone: that of a ledger entry, or of a FILE made by `proof show --json`."""
     from pathlib import Path
 
@@ -119,11 +145,12 @@ def check(context: Context, name: str, as_json: bool) -> None:
             raise usage(f"there is no file {name}, and it is no id")
         else:
             with open_book(context) as book:
-                proof = _proof_of(book, name)
+                proof = _proof_of(book, name, requirement)
                 body = book.find(name).body
-                stated = body.get("claim") or body.get("optimality")
+                if requirement is None:
+                    stated = body.get("claim") or body.get("optimality")
         theorem = check_proof(proof)
-        if stated is not None and encode_claim(theorem) != stated:
+        if stated is not None and encode_claim(theorem, proof.chapter.task) != stated:
             raise CertificateError("its theorem is not what the entry claims")
     except (CertificateError, CodecError, DslError) as error:
         if as_json:
@@ -133,9 +160,10 @@ def check(context: Context, name: str, as_json: bool) -> None:
     if as_json:
         names = ("declarations", "old", "new", "program")
         about = {n: getattr(theorem.statement, n) for n in names if hasattr(theorem.statement, n)}
-        print_json("proof-check", {"holds": True, **about, "claim": encode_claim(theorem)})
+        claim = encode_claim(theorem, proof.chapter.task)
+        print_json("proof-check", {"holds": True, **about, "claim": claim})
     else:
-        for line in describe_theorem(theorem.statement, shown_id):
+        for line in describe_theorem(theorem.statement, proof.chapter.task, shown_id):
             say(line)
 
 

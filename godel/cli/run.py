@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from godel.cli.describe import describe_entry, entry_json
+from godel.cli.describe import describe_entry, entry_json, plain
 from godel.cli.output import (
     Context,
     Exit,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from godel.evolve import Session
     from godel.history import History
     from godel.ledger import Entry
+    from proofs.kernel.chapter import Chapter
 
 RLIMIT = 50_000_000
 OUTCOMES = {"accepted": 0, "refused": 10, "undecided": 20, "invalid": 3}
@@ -98,6 +99,7 @@ at_option = click.option(
     metavar="JSON",
     help="Run the policy on a state of the observed variables; `-` reads one a line.",
 )
+@click.option("--policy", metavar="NAME", default="main", help="With --state: another policy.")
 @at_option
 @json_option
 @click.pass_obj
@@ -106,21 +108,28 @@ def eval_(
     file: str,
     expression: str | None,
     state: str | None,
+    policy: str,
     at: str | None,
     as_json: bool,
 ) -> None:
-    """Evaluate an EXPRESSION over FILE's constants and functions, or its policy on a state: values and ticks."""
+    """Evaluate an EXPRESSION over FILE's constants and functions, or its policy on a state: values and ticks.
+
+    A state may hold memory variables too; where it holds none the memory is at its start.
+    """
     if (expression is None) == (state is None):
         raise usage("eval takes an expression or --state", 'godel eval FILE "1 + 2"')
-    program = _program(context, file, at)
+    program, _ = _program(context, file, at)
+    if policy not in program.policies:
+        raise usage(f"there is no policy {policy}", f"there is {', '.join(program.policies)}")
     if expression is not None:
         _eval_expression(program, expression, as_json)
     elif state == "-":
         for number, line in enumerate(sys.stdin.buffer, start=1):
             if line.strip():
-                _print_decision(_decide(program, line, f"line {number}: "), as_json)
+                _print_decision(_decide(program, policy, line, f"line {number}: "), as_json)
     else:
-        _print_decision(_decide(program, cast(str, state).encode(errors="replace")), as_json)
+        given = cast(str, state).encode(errors="replace")
+        _print_decision(_decide(program, policy, given), as_json)
 
 
 def _print_decision(decision: dict[str, Any], as_json: bool) -> None:
@@ -131,8 +140,30 @@ def _print_decision(decision: dict[str, Any], as_json: bool) -> None:
         say(json.dumps(decision))
 
 
-def _program(context: Context, file: str, at: str | None) -> Program:
-    """The checked program of a file, or of a ledger entry under the file's declarations."""
+def _read_choice(program: Program, text: str) -> tuple[str, Any]:
+    """`NAME=VALUE`, with the value read by the type of the name."""
+    from dsl.codec import CodecError
+    from dsl.types import Enum, Rat, decode_value
+
+    name, sign, value = text.partition("=")
+    task = program.task
+    kinds = {v.name: v.type for v in (*task.any_states, *task.unknowns, *task.rationals)}
+    if not sign or name not in kinds:
+        listed = (
+            f"what is open here: {', '.join(kinds)}" if kinds else "nothing is open in this world"
+        )
+        raise usage(f"{text} is no choice of a world", listed)
+    kind = kinds[name]
+    try:
+        if isinstance(kind, Rat):
+            return name, decode_value(kind, str(Fraction(value)))
+        return name, decode_value(kind, value if isinstance(kind, Enum) else json.loads(value))
+    except (ValueError, ZeroDivisionError, CodecError) as error:
+        raise usage(f"{text} is no choice of a world: {error}") from None
+
+
+def _program(context: Context, file: str, at: str | None) -> tuple[Program, Chapter]:
+    """The checked program of a file, or of a ledger entry under the file's declarations, with the kernel's chapter."""
     from dsl.errors import DslError
     from proofs.kernel.chapter import Chapter, NotTotal
 
@@ -140,7 +171,7 @@ def _program(context: Context, file: str, at: str | None) -> Program:
     try:
         chapter = Chapter(machine.declarations)
         code = machine.agent if at is None else _code_at(context, machine, at)
-        return chapter.program(code)
+        return chapter.program(code), chapter
     except DslError as error:
         raise FileFault(file, source, error) from None
     except NotTotal as error:
@@ -184,51 +215,83 @@ def _eval_expression(program: Program, expression: str, as_json: bool) -> None:
         say(f"{show_value(kind, value)}  ({ticks} tick{'' if ticks == 1 else 's'})")
 
 
-def _decide(program: Program, text: bytes, where: str = "") -> dict[str, Any]:
+def _decide(program: Program, policy: str, text: bytes, where: str = "") -> dict[str, Any]:
     from dsl.codec import CodecError
     from dsl.types import decode_value, encode_value
+
+    def encode_named(variables: Any, values: Any) -> dict[str, Any]:
+        return {v.name: encode_value(v.type, x) for v, x in zip(variables, values, strict=True)}
 
     try:
         data = json.loads(text.decode())
         if not isinstance(data, dict):
             raise CodecError("expected an object")
         observed = {v.name: v for v in program.task.observed}
-        if data.keys() != observed.keys():
-            raise CodecError(f"a state holds {', '.join(observed)}")
+        kept = {v.name: v for v in program.memories}
+        if data.keys() not in (observed.keys(), observed.keys() | kept.keys()):
+            raise CodecError(f"a state holds {', '.join([*observed, *kept])}")
         state = {name: decode_value(v.type, data[name]) for name, v in observed.items()}
+        memory = tuple(decode_value(v.type, data[n]) for n, v in kept.items() if n in data)
     except (ValueError, RecursionError) as error:
         given = text.strip()[:80].decode(errors="replace")
         raise usage(f"{where}{given} is no state: {error}") from None
-    decided = program.decide(state)
-    actions, ticks = decided.actions, decided.ticks
-    shown = {
-        v.name: encode_value(v.type, x) for v, x in zip(program.task.actions, actions, strict=True)
-    }
-    return {"actions": shown, "ticks": ticks}
+    decided = program.decide(state, memory or None, policy=policy)
+    shown: dict[str, Any] = {"actions": encode_named(program.task.actions, decided.actions)}
+    if kept:
+        shown["memory"] = encode_named(program.memories, decided.memory)
+    return {**shown, "ticks": decided.ticks}
 
 
 @click.command()
 @click.argument("file")
 @click.option("--episodes", type=click.IntRange(2), default=10_000, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--world",
+    "world",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="The value of an unknown or of an `any` start; the first or middle one where it is not given.",
+)
 @at_option
 @json_option
 @click.pass_obj
 def simulate(
-    context: Context, file: str, episodes: int, seed: int, at: str | None, as_json: bool
+    context: Context,
+    file: str,
+    episodes: int,
+    seed: int,
+    world: tuple[str, ...],
+    at: str | None,
+    as_json: bool,
 ) -> None:
-    """Run the agent of FILE: the mean return with its interval, beside the proved bounds."""
+    """Run the agent of FILE in one world: the mean return with its interval, beside the proved bounds over all worlds."""
+    from godel.claims import encode_world
     from godel.simulate import simulate_program
+    from proofs.explicit import TooLarge
 
-    program = _program(context, file, at)
-    with progress_bar("episodes", episodes) as progress:
-        found = simulate_program(program, episodes=episodes, seed=seed, progress=progress)
+    program, chapter = _program(context, file, at)
+    task = program.task
+    try:
+        with progress_bar("episodes", episodes) as progress:
+            found = simulate_program(
+                chapter,
+                program,
+                episodes=episodes,
+                seed=seed,
+                chosen=dict(_read_choice(program, text) for text in world),
+                progress=progress,
+            )
+    except (ValueError, TooLarge) as error:
+        raise usage(str(error)) from None
+    where: Any = encode_world(found.world, task)
     if as_json:
         print_json(
             "simulate",
             {
                 "episodes": episodes,
                 "seed": seed,
+                "world": where,
                 "mean": found.mean,
                 "half_width": found.half_width,
                 "steps": found.steps,
@@ -242,6 +305,8 @@ def simulate(
     say(
         f"mean return of {episodes:,} episodes  {found.mean:.6f} ± {found.half_width:.6f}  (95 %, seed {seed})"
     )
+    if where:
+        say(f"in the world where              {', '.join(f'{n} = {plain(v)}' for n, v in where)}")
     if found.lower is None or found.upper is None:
         say(f"proved bounds                   none: {found.reason}")
     else:
@@ -343,6 +408,7 @@ def revision(context: Context, file: str, as_json: bool) -> None:
     from godel.checking import check_totality
     from godel.default_search import default_search
     from godel.evolve import begin
+    from godel.gate import NotKept, require_kept
     from godel.history import read_history
     from godel.ledger import Kind
     from godel.store import Store
@@ -352,6 +418,13 @@ def revision(context: Context, file: str, as_json: bool) -> None:
     if not path.exists():
         raise usage(f"{path} does not exist yet", f"godel evolve {file} makes it")
     checked = _in_order(file, source, lambda: check_totality(machine))
+    try:
+        require_kept(checked.chapter, checked.program, rlimit=RLIMIT)
+    except NotKept as error:
+        raise usage(
+            f"the code of {file} is not proved to keep a requirement: {error}",
+            "a new chapter begins with a program that keeps all of them",
+        ) from None
     with Store.open(path) as store:
         _require_same_machine(read_history(store.entries(), store.blob), machine, file)
         entry = begin(
@@ -405,7 +478,7 @@ def _open(
         # a process may have been killed when it had made the file and nothing else, or another has begun it meanwhile
         if store.head() is None:
             checked = checked or _in_order(file, source, lambda: check_totality(machine))
-            begin(
+            entry = begin(
                 store,
                 machine,
                 default_search(),
@@ -413,8 +486,20 @@ def _open(
                 seed=seed,
                 kind=Kind.GENESIS,
                 chapter=(chapter := checked.chapter),
+                rlimit=rlimit,
             )
+            _note_unkept(chapter, entry)
         yield Session.resume(store, rlimit=rlimit, threads=jobs, chapter=chapter)
+
+
+def _note_unkept(chapter: Chapter, entry: Entry) -> None:
+    """Say which requirements are not proved of the first program; rewrites must keep them all the same."""
+    kept = {k["name"] for k in cast(Any, entry.body)["requirements"]}
+    for requirement in chapter.task.requirements:
+        if requirement.name not in kept:
+            note(
+                f"note: the first program is not proved to keep the requirement {requirement.name}"
+            )
 
 
 def _require_known(session: Session, machine: Machine, file: str) -> None:
