@@ -198,6 +198,7 @@ def require_broken(
     The memory is what main leaves it at. Under a horizon H the path has at most H moves.
     """
     requirement, task, world = _requirement(chapter, name), chapter.task, certificate.world
+    _, starts = chapter.start_of(world)
     moves, switch, unknowns = certificate.moves, certificate.switch, world.unknowns
     _require(type(moves) is tuple and all(type(m) is Move for m in moves), "a path is of moves")
     _require(type(switch) is int and 0 <= switch <= len(moves), "the switch is outside the path")
@@ -207,7 +208,7 @@ def require_broken(
     _require(reach or switch == len(moves), "a path is of steps of main")
     policy = requirement.policy if isinstance(requirement, Reach) else "main"
     policies = ["main"] * switch + [policy] * (len(moves) - switch)
-    states, actions = _walk(chapter, program, certificate, policies)
+    states, actions = _walk(chapter, program, certificate, starts, policies)
     if isinstance(requirement, Reach):
         goal, rest = requirement.goal, states[switch:]
         _require(task.holds(requirement.source, rest[0], unknowns), "the switch is at no source")
@@ -227,11 +228,14 @@ def require_broken(
 
 
 def _walk(
-    chapter: Chapter, program: Program, certificate: PathCertificate, policies: list[str]
+    chapter: Chapter,
+    program: Program,
+    certificate: PathCertificate,
+    starts: tuple[tuple[StateTuple, Weight], ...],
+    policies: list[str],
 ) -> tuple[list[StateTuple], list[ActionTuple]]:
     """The states along a path and the actions between them, each step of positive weight under its policy."""
     task, world = chapter.task, certificate.world
-    _, starts = chapter.start_of(world)
     point = dict(zip((v.name for v in task.rationals), world.rationals, strict=True))
     _require(are_values(task.states, certificate.start), "the path starts in no state")
     weights = [w for x, w in starts if x == certificate.start]

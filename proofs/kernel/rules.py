@@ -223,8 +223,8 @@ def _exactly(count: int, tables: tuple[Table, ...]) -> tuple[Table, ...]:
 
 def _require(place: Place, difference: Weight, what: str) -> None:
     """Raise CertificateError unless the difference is at least 0 everywhere in the place."""
-    if place.chapter.task.assumptions or isinstance(difference, Polynomial):
-        task, region = place.chapter.task, place.region
+    task, region = place.chapter.task, place.region
+    if isinstance(difference, Polynomial) or task.assumptions:
         require_at_least_zero(task, region, difference, place.multipliers, what)
     elif difference < 0:
         raise CertificateError(what)
@@ -296,9 +296,9 @@ def _listed(place: Place, layer: tuple[Entry, ...], player: Player, upper: bool)
             raise CertificateError(
                 f"state {_shown(pair)} is listed, but the episode has ended there"
             )
-        if type(entry.replies) is not tuple or bool(entry.replies) != answered:
+        if bool(entry.replies) != answered or any(type(r) is not Reply for r in entry.replies):
             raise CertificateError(
-                f"replies are named at state {_shown(pair)} where there are none, or not"
+                f"replies are named at state {_shown(pair)} where there is nobody, or not"
             )
         found[pair] = _affine(place, entry.value, known, pair), entry.replies
     return found
