@@ -1,9 +1,8 @@
-"""Read numerals and arrays of literals, keeping their spelling."""
+"""Read numerals."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from fractions import Fraction
 
 BITS_MAX = 4096
@@ -52,25 +51,3 @@ def _bounded(value: int) -> int:
     if value.bit_length() > BITS_MAX:
         raise NumeralTooLong
     return value
-
-
-_CELL = re.compile(r"[\[\]]|([A-Za-z_][A-Za-z0-9_]*)|(-?[0-9][0-9A-Za-z_./]*)|\n|#[^\n]*")
-
-
-def scan_row(text: str) -> Iterator[tuple[str, str, int]]:
-    """The parts of an array of literals as (kind, text, offset).
-
-    Kinds are `[`, `]`, `name`, `number` and `newline`.
-    """
-    for found in _CELL.finditer(text):
-        part = found.group()
-        match found.lastindex:
-            case 2:
-                yield "number", part, found.start()
-            case 1:
-                yield "name", part, found.start()
-            case _:
-                if part == "\n":
-                    yield "newline", part, found.start()
-                elif part[0] != "#":
-                    yield part, part, found.start()

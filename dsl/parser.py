@@ -26,7 +26,7 @@ from dsl.limits import DEPTH_MAX, check_depth, check_text, span_at, too_deep
 from dsl.span import Span
 from dsl.syntax import Code, Expr, Machine
 from dsl.terms import Parts
-from dsl.tokens import Scanner, Token, compile_scanner
+from dsl.tokens import LONG, Scanner, Token, compile_scanner
 
 FAULTS_MAX = 20
 STATES_MAX = (
@@ -121,8 +121,7 @@ class _Tables:
     jumps: dict[tuple[int, int, str], int]
     starts: dict[str, tuple[int, int]]
     spelling: dict[str, str]
-    with_rows: re.Pattern[str]
-    plain: re.Pattern[str]
+    patterns: dict[str, re.Pattern[str]]
     skip: tuple[str, ...]
 
 
@@ -149,8 +148,10 @@ def _tables() -> _Tables:
             t.name: f"`{t.pattern.value}`" if t.pattern.type == "str" else t.name.lower()
             for t in terminals
         },
-        with_rows=compile_scanner(scanned),
-        plain=compile_scanner([t for t in scanned if t[0] != "ROW"]),
+        patterns={
+            kind: compile_scanner([t for t in scanned if t[0] not in without])
+            for kind, without in (("", LONG), ("ROW", ("CELLS",)), ("CELLS", ()))
+        },
         skip=tuple(lark.ignore_tokens),
     )
 
@@ -184,9 +185,7 @@ class _Run:
         self.states = [first]
         self.reached = self.states  # the states before the last token led to reductions
         self.values: list[Any] = []
-        self.scanner = Scanner(
-            text, plain=tables.plain, with_rows=tables.with_rows, skip=tables.skip
-        )
+        self.scanner = Scanner(text, patterns=tables.patterns, skip=tables.skip)
         self.before = Found("", "", Span(1, 1, 1, 1))
 
     def read(self) -> tuple[Any, list[Diagnostic]]:
@@ -221,7 +220,7 @@ class _Run:
         table, states = self.tables.states, self.states
         last: Token | None = None
         while True:
-            token = scan("ROW" in table[states[-1]])
+            token = scan(table[states[-1]])
             kind = token.kind
             if not feed(kind, token):
                 break

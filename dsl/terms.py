@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 from dsl import syntax as s
 from dsl.errors import Diagnostic
 from dsl.hints import FOREIGN_TYPES, foreign_type
-from dsl.literals import BITS_MAX, NumeralTooLong, read_numeral, scan_row
+from dsl.literals import BITS_MAX, NumeralTooLong, read_numeral
 from dsl.operators import Grouping
+from dsl.rows import read_row
 from dsl.span import NamedSpan, Span
 from dsl.tokens import Token
 
@@ -172,27 +173,30 @@ class TermBuilder:
         return self._numeral(str(parts[0]), over(parts))
 
     def _numeral(self, text: str, span: Span) -> s.IntLit | s.RatLit:
-        try:
-            value = read_numeral(text)
-        except NumeralTooLong:
-            message = f"a number of more than {BITS_MAX:,} bits"
-            self.report("G042", message, span, "a number holds at most 4,096 bits, 1,233 digits")
-            value = 1
+        value = self._value(text, span)
         if isinstance(value, Fraction):
             return s.RatLit(value, text, span)
         return s.IntLit(value, text, span)
+
+    def _value(self, text: str, span: Span) -> int | Fraction:
+        try:
+            return read_numeral(text)
+        except NumeralTooLong:
+            message = f"a number of more than {BITS_MAX:,} bits"
+            self.report("G042", message, span, "a number holds at most 4,096 bits, 1,233 digits")
+            return 1
 
     def build_truth(self, parts: Parts) -> s.Expr:
         return s.BoolLit(parts[0] == "true", over(parts))
 
     def build_name(self, parts: Parts) -> s.Expr:
-        return self._named(str(parts[0]), over(parts))
-
-    def _named(self, text: str, span: Span) -> s.Name:
-        name = s.Name(text, span)
-        if text in FOREIGN_WORDS:
-            self._foreign.append(name)
+        name = s.Name(str(parts[0]), over(parts))
+        self._note_name(name)
         return name
+
+    def _note_name(self, name: s.Name) -> None:
+        if name.name in FOREIGN_WORDS:
+            self._foreign.append(name)
 
     def build_primed(self, parts: Parts) -> s.Expr:
         return s.Primed(str(parts[0])[:-1], over(parts))
@@ -218,43 +222,20 @@ class TermBuilder:
         return replace(parts[1], span=span)  # type: ignore[no-any-return]
 
     def build_literal_array(self, parts: Parts) -> s.Expr:
-        token = parts[0]
-        line, line_start = token.line, token.start - token.column + 1
-        opened: list[tuple[Span, list[s.Expr]]] = []
-        for kind, part, offset in scan_row(token):
-            if kind == "newline":
-                line, line_start = line + 1, token.start + offset + 1
-                continue
-            start = token.start + offset
-            end = start + len(part)
-            column = start - line_start + 1
-            span = Span(line, column, line, column + len(part), start, end)
-            if kind == "number":
-                value: s.Expr
-                value = (
-                    s.IntLit(int(part), part, span)
-                    if len(part) < 9 and part.isdigit()
-                    else self._numeral(part, span)
-                )
-            elif kind == "name":
-                value = (
-                    s.BoolLit(part == "true", span)
-                    if part in ("true", "false")
-                    else self._named(part, span)
-                )
-            elif kind == "[":
-                opened.append((span, []))
-                continue
-            else:
-                first, items = opened.pop()
-                value = s.ArrayLit(tuple(items), first.to(span))
-                if not opened:
-                    return value
-            opened[-1][1].append(value)
-        raise AssertionError("the grammar closes every array")
+        (array,) = self._entries(parts[0])
+        return array
+
+    def _entries(self, token: Token) -> list[s.Expr]:
+        return read_row(token, number=self._value, note_name=self._note_name)
 
     def build_array(self, parts: Parts) -> s.Expr:
-        return s.ArrayLit(nodes(parts), over(parts))
+        items: list[s.Expr] = []
+        for part in parts:
+            if isinstance(part, s.Node):
+                items.append(part)  # type: ignore[arg-type]
+            elif part.kind == "CELLS":
+                items += self._entries(part)
+        return s.ArrayLit(tuple(items), over(parts))
 
     def build_array_for(self, parts: Parts) -> s.Expr:
         span = over_named(parts, parts[2])

@@ -1,15 +1,18 @@
 """Cut a text into tokens.
 
 Which tokens there are depends on the place in one respect alone: where an expression can begin, an array of literals
-is one token; after a value, `[` begins an index.
+is one token, and where an entry of an array can begin, a run of literal entries is; after a value, `[` begins an index.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from dsl.span import Span
+
+LONG = ("ROW", "CELLS")
+"""The kinds of token that may go over several lines."""
 
 
 class Token(str):
@@ -26,7 +29,7 @@ class Token(str):
     def span(self) -> Span:
         """Where the token stands."""
         end = self.start + len(self)
-        if self.kind != "ROW":
+        if self.kind not in LONG:
             end_column = self.column + len(self)
             return Span(self.line, self.column, self.line, end_column, self.start, end)
         end_line = self.line + self.count("\n")
@@ -44,11 +47,10 @@ class Scanner:
     """Reads tokens off a text one by one; `seek` moves it."""
 
     def __init__(
-        self, text: str, *, plain: re.Pattern[str], with_rows: re.Pattern[str], skip: Iterable[str]
+        self, text: str, *, patterns: Mapping[str, re.Pattern[str]], skip: Iterable[str]
     ) -> None:
         self._text = text
-        self._plain = plain
-        self._with_rows = with_rows
+        self._plain, self._with_rows, self._with_cells = (patterns[k] for k in ("", *LONG))
         self._skip = frozenset(skip)
         self._offset = 0
         self._line = 1
@@ -60,12 +62,14 @@ class Scanner:
         self._line = self._text.count("\n", 0, offset) + 1
         self._line_start = self._text.rfind("\n", 0, offset) + 1
 
-    def next(self, rows: bool) -> Token:
+    def next(self, accepted: Container[str]) -> Token:
         """The next token; kind `$END` at the end, kind `CHARACTER` where no token begins.
 
-        `rows` says whether an array of literals may come as one token.
+        Arrays of literals, or runs of entries, come as one token where that kind is accepted.
         """
-        pattern = self._with_rows if rows else self._plain
+        pattern = self._plain
+        if "ROW" in accepted:
+            pattern = self._with_cells if "CELLS" in accepted else self._with_rows
         text, skip = self._text, self._skip
         while True:
             start = self._offset
@@ -84,7 +88,7 @@ class Scanner:
             token.start = start
             token.line = self._line
             token.column = start - self._line_start + 1
-            if kind == "ROW":
+            if kind in LONG:
                 self._count_lines(start, part)
             return token
 
