@@ -718,7 +718,7 @@ def numbers_forged() -> Forged:
             (f"cut: {what}", bounded, BoundsCertificate(Fraction(-9), cut_cases, None, ()), "no rational"),
             (f"rate: {what}", bounded, BoundsCertificate(None, (), Fraction(9), open_cases(open_table(Fraction(9), rated))), "no reply that is allowed"),
             (f"multiplier: {what}", bounded, BoundsCertificate(zero, needy, None, ()), "there are no multipliers"),
-            (f"world: {what}", worse, NotBetterHereCertificate(nowhere, Leaf((open_table(Fraction(9), CALM), open_table(Fraction(-9))))), "out of bounds"),
+            (f"world: {what}", worse, NotBetterHereCertificate(nowhere, Leaf((open_table(Fraction(9), CALM), open_table(Fraction(-9))))), "are no rationals"),
         ]  # fmt: skip
         if x is not None:
             found += [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import cache
 from itertools import islice, product
 from math import gcd, prod
 from typing import TypeAlias
@@ -12,16 +13,7 @@ from dsl import syntax as s
 from dsl.check import check_code, check_declarations
 from dsl.codec import CodecError, decode_tree, digest_node, encode_tree
 from dsl.interp import Evaluator
-from dsl.machine import (
-    ActionTuple,
-    Outcome,
-    Program,
-    ReplyTuple,
-    StateTuple,
-    Task,
-    UnknownTuple,
-    World,
-)
+from dsl.machine import ActionTuple, Program, ReplyTuple, StateTuple, Task, UnknownTuple, World
 from dsl.polynomial import Weight
 from dsl.types import Value, Variable, cardinality, inhabits, values
 from proofs.kernel.region import Region, TooMany
@@ -74,14 +66,14 @@ class Chapter:
             raise NotTotal(gaps)
         self.steps = 0
         self._programs: dict[str, Program] = {}
-        self._starts: dict[UnknownTuple, tuple[StartWorld, ...]] = {}
-        self._done: dict[tuple[StateTuple, UnknownTuple], bool] = {}
-        self._replies: dict[
-            tuple[StateTuple, ActionTuple, UnknownTuple], tuple[ReplyTuple, ...]
-        ] = {}
-        self._rows: dict[
-            tuple[StateTuple, ActionTuple, UnknownTuple, ReplyTuple], tuple[Outcome, ...]
-        ] = {}
+        self.is_done = cache(self.task.is_done)
+        """Whether the episode has ended in a state."""
+        self.outcomes = cache(self.task.outcomes)
+        """The draws of one step, by the reference interpreter."""
+        self.replies = cache(self._replies)
+        """What the finite adversaries may choose. Raises TooMany."""
+        self.start_worlds = cache(self._start_worlds)
+        """The worlds that differ in their `any` start. Raises TooMany above WORLDS_MAX over all finite unknowns."""
 
     @property
     def digest(self) -> str:
@@ -111,34 +103,31 @@ class Chapter:
         _count(self.task.unknowns, WORLDS_MAX)
         return tuple(Region.whole(self.task, u) for u in self.task.unknown_values())
 
-    def start_worlds(self, unknowns: UnknownTuple = ()) -> tuple[StartWorld, ...]:
-        """The worlds that differ in their `any` start. Raises TooMany above WORLDS_MAX over all finite unknowns."""
-        if unknowns not in self._starts:
-            _count(self.task.any_states, POINTS_MAX)
-            most = WORLDS_MAX // _count(self.task.unknowns, WORLDS_MAX)
-            points = tuple(islice(self.task.any_starts(unknowns), most + 1))
-            if len(points) > most:
-                raise TooMany(f"more than {WORLDS_MAX:,} worlds")
-            self._starts[unknowns] = tuple(self._start_world(p, unknowns) for p in points)
-        return self._starts[unknowns]
+    def _start_worlds(self, unknowns: UnknownTuple = ()) -> tuple[StartWorld, ...]:
+        _count(self.task.any_states, POINTS_MAX)
+        most = WORLDS_MAX // _count(self.task.unknowns, WORLDS_MAX)
+        points = tuple(islice(self.task.any_starts(unknowns), most + 1))
+        if len(points) > most:
+            raise TooMany(f"more than {WORLDS_MAX:,} worlds")
+        return tuple(self._start_world(p, unknowns) for p in points)
 
     def _start_world(self, anywhere: tuple[Value, ...], unknowns: UnknownTuple) -> StartWorld:
-        states = self.task.start_states(anywhere, unknowns)
-        return anywhere, tuple((x, w) for x, w in states if w != 0)
+        return anywhere, self.task.start_states(anywhere, unknowns)
 
     def start_of(self, world: World) -> StartWorld:
         """The start of one world; raises CertificateError where there is no such world."""
-        task = self.task
-        if type(world) is not World or not are_values(task.unknowns, world.unknowns):
-            raise CertificateError(
-                f"{world} is no world: its unknowns are no values of their types"
-            )
-        whole = Region.whole(task, world.unknowns)
-        if not all(map(is_rational, world.rationals)) or not whole.holds(task, world.rationals):
+        if type(world) is not World:
+            raise CertificateError(f"{world} is no world")
+        task, whole = self.task, Region.whole(self.task, world.unknowns)
+        if not are_values(task.unknowns, world.unknowns):
+            raise CertificateError(f"{world} is no world: its unknowns are no values of theirs")
+        if type(world.rationals) is not tuple or not all(map(is_rational, world.rationals)):
+            raise CertificateError(f"{world} is no world: its rational unknowns are no rationals")
+        if not whole.holds(task, world.rationals):
             raise CertificateError(f"{world} is no world: its rational unknowns are out of bounds")
-        local = dict(zip((v.name for v in task.unknowns), world.unknowns, strict=True))
         if are_values(task.any_states, world.starts):
-            local.update(zip((v.name for v in task.any_states), world.starts, strict=True))
+            names = (v.name for v in (*task.unknowns, *task.any_states))
+            local = dict(zip(names, (*world.unknowns, *world.starts), strict=True))
             evaluator = Evaluator(task.names)
             if all(evaluator.value(condition, local) for condition in task.start_conditions):
                 return self._start_world(world.starts, world.unknowns)
@@ -153,37 +142,11 @@ class Chapter:
         starts = self.start_worlds(region.unknowns)
         return World(starts[0][0], region.unknowns, point) if len(starts) == 1 else None
 
-    # --- steps -----------------------------------------------------------------------------------
-
-    def is_done(self, state: StateTuple, unknowns: UnknownTuple = ()) -> bool:
-        """Whether the episode has ended in this state."""
-        key = (state, unknowns)
-        if key not in self._done:
-            self._done[key] = self.task.is_done(state, unknowns)
-        return self._done[key]
-
-    def replies(
+    def _replies(
         self, state: StateTuple, actions: ActionTuple, unknowns: UnknownTuple = ()
     ) -> tuple[ReplyTuple, ...]:
-        """What the finite adversaries may choose. Raises TooMany."""
-        key = (state, actions, unknowns)
-        if key not in self._replies:
-            _count(self.task.adversaries, POINTS_MAX)
-            self._replies[key] = self.task.replies(state, actions, unknowns)
-        return self._replies[key]
-
-    def outcomes(
-        self,
-        state: StateTuple,
-        actions: ActionTuple,
-        unknowns: UnknownTuple = (),
-        reply: ReplyTuple = (),
-    ) -> tuple[Outcome, ...]:
-        """The draws of one step, by the reference interpreter."""
-        key = (state, actions, unknowns, reply)
-        if key not in self._rows:
-            self._rows[key] = self.task.outcomes(state, actions, unknowns, reply)
-        return self._rows[key]
+        _count(self.task.adversaries, POINTS_MAX)
+        return self.task.replies(state, actions, unknowns)
 
     def all_actions(self) -> tuple[ActionTuple, ...]:
         """Every action there is, in order. Raises TooMany."""
@@ -193,10 +156,10 @@ class Chapter:
 
 def _count(variables: tuple[Variable, ...], most: int) -> int:
     """How many joint values there are; raises TooMany above `most`."""
-    sizes = [cardinality(v.type) for v in variables]
-    if None in sizes or prod(n for n in sizes if n is not None) > most:
+    count = prod(cardinality(v.type) or most + 1 for v in variables)
+    if count > most:
         raise TooMany(f"more than {most:,} values of {', '.join(v.name for v in variables)}")
-    return prod(n for n in sizes if n is not None)
+    return count
 
 
 def is_rational(value: object) -> bool:

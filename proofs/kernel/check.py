@@ -10,42 +10,13 @@ from typing import TypeAlias, cast
 from dsl import syntax as s
 from dsl.machine import Program, World
 from dsl.polynomial import PolynomialTooLarge, Weight, substitute
+from proofs.kernel import certificate as c
 from proofs.kernel import requirements, rules
-from proofs.kernel.certificate import (
-    BetterCertificate,
-    BetterWorstCertificate,
-    BoundsCertificate,
-    Case,
-    Certificate,
-    Cut,
-    InvariantCertificate,
-    Leaf,
-    NotBetterCertificate,
-    NotBetterHereCertificate,
-    NotBetterWorstCertificate,
-    OptimalityCertificate,
-    PathCertificate,
-    PointwiseCertificate,
-    RankCertificate,
-    Table,
-    Tree,
-)
+from proofs.kernel import theorem as t
 from proofs.kernel.chapter import Chapter, StartWorld, is_rational
 from proofs.kernel.region import Region, bernstein
 from proofs.kernel.rules import Pairs, Place
-from proofs.kernel.theorem import (
-    Broken,
-    CertificateError,
-    Chain,
-    Improvement,
-    Kept,
-    NoImprovement,
-    Optimality,
-    Statement,
-    Theorem,
-    ValueBounds,
-    _make_theorem,
-)
+from proofs.kernel.theorem import CertificateError, Theorem
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +83,7 @@ class Breaks:
 Obligation: TypeAlias = IsBetter | IsNotBetter | IsBounded | IsOptimal | IsChain | Keeps | Breaks
 
 
-def check(obligation: Obligation, certificate: Certificate | tuple[Theorem, ...]) -> Theorem:
+def check(obligation: Obligation, certificate: c.Certificate | tuple[Theorem, ...]) -> Theorem:
     """The theorem that the obligation holds, after every premise has been worked out again.
 
     Raises CertificateError where a premise fails (NotTotal where code is not proved total), DslError where code does not
@@ -121,46 +92,36 @@ def check(obligation: Obligation, certificate: Certificate | tuple[Theorem, ...]
     if type(obligation.chapter) is not Chapter:
         raise CertificateError("the chapter is not the kernel's own")
     try:
-        return _make_theorem(_statement(obligation, certificate))
+        return t._make_theorem(_statement(obligation, certificate))
     except PolynomialTooLarge as error:
         raise CertificateError(str(error)) from None
 
 
-def _statement(obligation: Obligation, certificate: Certificate | tuple[Theorem, ...]) -> Statement:
+def _statement(
+    obligation: Obligation, certificate: c.Certificate | tuple[Theorem, ...]
+) -> t.Statement:
     chapter = obligation.chapter
     match obligation, certificate:
-        case IsBetter(_, old, new), BetterCertificate() | PointwiseCertificate():
-            return _better(chapter, chapter.program(old), chapter.program(new), certificate)
-        case IsBetter(_, old, new), BetterWorstCertificate():
-            return _better_worst(chapter, chapter.program(old), chapter.program(new), certificate)
-        case IsNotBetter(_, old, new), NotBetterCertificate():
-            return _not_better(chapter, chapter.program(old), chapter.program(new), certificate)
-        case IsNotBetter(_, old, new), NotBetterHereCertificate():
-            return _not_better_here(
-                chapter, chapter.program(old), chapter.program(new), certificate
-            )
-        case IsNotBetter(_, old, new), NotBetterWorstCertificate():
-            return _not_better_worst(
-                chapter, chapter.program(old), chapter.program(new), certificate
-            )
-        case IsBounded(_, code), BoundsCertificate():
-            return _bounds(chapter, chapter.program(code), certificate)
-        case IsOptimal(_, code), OptimalityCertificate():
-            return _optimal(chapter, chapter.program(code), certificate)
         case IsChain(_, first, last), tuple() if type(certificate) is tuple:
             return _chain(chapter, first, last, certificate)
-        case Keeps(_, name, code), InvariantCertificate() | RankCertificate():
+        case IsBounded(_, code), c.BoundsCertificate():
+            return _bounds(chapter, chapter.program(code), certificate)
+        case IsOptimal(_, code), c.OptimalityCertificate():
+            return _optimal(chapter, chapter.program(code), certificate)
+        case Keeps(_, name, code), c.InvariantCertificate() | c.RankCertificate():
             program = chapter.program(code)
             requirements.require_kept(chapter, program, name, certificate)
-            return Kept(chapter.digest, program.digest, name)
-        case Breaks(_, name, code), PathCertificate():
+            return t.Kept(chapter.digest, program.digest, name)
+        case Breaks(_, name, code), c.PathCertificate():
             program = chapter.program(code)
             requirements.require_broken(chapter, program, name, certificate)
-            return Broken(chapter.digest, program.digest, name, certificate.world)
-        case _:
-            raise CertificateError(
-                f"a {type(certificate).__name__} says nothing about {type(obligation).__name__}"
-            )
+            return t.Broken(chapter.digest, program.digest, name, certificate.world)
+        case IsBetter(_, old, new) | IsNotBetter(_, old, new), _:
+            rule = _COMPARING.get((type(obligation), type(certificate)))
+            if rule is not None:
+                return rule(chapter, chapter.program(old), chapter.program(new), certificate)
+    found = type(certificate).__name__, type(obligation).__name__
+    raise CertificateError(f"a {found[0]} says nothing about {found[1]}")
 
 
 # --- better and its opposites --------------------------------------------------------------------
@@ -170,8 +131,8 @@ def _better(
     chapter: Chapter,
     old: Program,
     new: Program,
-    certificate: BetterCertificate | PointwiseCertificate,
-) -> Improvement:
+    certificate: c.BetterCertificate | c.PointwiseCertificate,
+) -> t.Improvement:
     """Rule `better`, from bounds of both values or, by the rule `pointwise`, of their difference.
 
         U_new - U_old >= e in every world    U_new > U_old in one
@@ -183,27 +144,20 @@ def _better(
     gain, criterion = _rational(certificate.gain), chapter.task.utility.better
     if gain < 0 or (gain == 0 and criterion != "dominates"):
         raise CertificateError(f"a gain of {gain} in every world is not enough for `{criterion}`")
-    rule = rules.better if isinstance(certificate, BetterCertificate) else rules.pointwise
-    found = _every_world(chapter, certificate.cases, lambda p, t: rule(p, old, new, t, gain))
+    rule = rules.better if isinstance(certificate, c.BetterCertificate) else rules.pointwise
+    found = _every_world(chapter, certificate.cases, lambda p, x: rule(p, old, new, x, gain))
     high, low = _at(chapter, found, certificate.world)
     if not low > high:
         raise CertificateError(f"no gain is shown: {low} is not above {high}")
-    valued = isinstance(certificate, BetterCertificate)
-    return Improvement(
-        declarations=chapter.digest,
-        criterion=criterion,
-        old=old.digest,
-        new=new.digest,
-        world=certificate.world,
-        old_upper=high if valued else None,
-        new_lower=low if valued else None,
-        gain=gain,
-    )
+    about, world = _about(chapter, old, new), certificate.world
+    if isinstance(certificate, c.PointwiseCertificate):
+        return t.Improvement(*about, world, None, None, gain)
+    return t.Improvement(*about, world, high, low, gain)
 
 
 def _better_worst(
-    chapter: Chapter, old: Program, new: Program, certificate: BetterWorstCertificate
-) -> Improvement:
+    chapter: Chapter, old: Program, new: Program, certificate: c.BetterWorstCertificate
+) -> t.Improvement:
     """Rule `better` for `worst`.
 
     U_new >= l in every world    U_old <= u < l in one
@@ -213,41 +167,32 @@ def _better_worst(
     _require_worst(chapter)
     level, world = _rational(certificate.level), certificate.world
     of_new, of_old = level + chapter.size_cost(new), level + chapter.size_cost(old)
-    _every_world(chapter, certificate.cases, lambda p, t: rules.at_least(p, new, t, of_new))
-    bound, _ = _here(chapter, world, certificate.old, lambda p, t: rules.at_most(p, old, t, of_old))
+    _every_world(chapter, certificate.cases, lambda p, x: rules.at_least(p, new, x, of_new))
+    bound, _ = _here(chapter, world, certificate.old, lambda p, x: rules.at_most(p, old, x, of_old))
     high = bound - chapter.size_cost(old)
     if not high < level:
         raise CertificateError(f"no gain is shown: {level} is not above {high}")
-    return Improvement(
-        declarations=chapter.digest,
-        criterion=chapter.task.utility.better,
-        old=old.digest,
-        new=new.digest,
-        world=world,
-        old_upper=high,
-        new_lower=level,
-        gain=level - high,
-    )
+    return t.Improvement(*_about(chapter, old, new), world, high, level, level - high)
 
 
 def _not_better(
-    chapter: Chapter, old: Program, new: Program, certificate: NotBetterCertificate
-) -> NoImprovement:
+    chapter: Chapter, old: Program, new: Program, certificate: c.NotBetterCertificate
+) -> t.NoImprovement:
     """The opposite of `better`, by every criterion.
 
     U_new <= U_old in every world
     ------------------------------
     new is no improvement on old
     """
-    found = _every_world(chapter, certificate.cases, lambda p, t: rules.not_better(p, old, new, t))
+    found = _every_world(chapter, certificate.cases, lambda p, x: rules.not_better(p, old, new, x))
     only = chapter.only_world()
     high, low = (None, None) if only is None else _at(chapter, found, only)
-    return _no_improvement(chapter, old, new, None, low, high)
+    return t.NoImprovement(*_about(chapter, old, new), None, low, high)
 
 
 def _not_better_here(
-    chapter: Chapter, old: Program, new: Program, certificate: NotBetterHereCertificate
-) -> NoImprovement:
+    chapter: Chapter, old: Program, new: Program, certificate: c.NotBetterHereCertificate
+) -> t.NoImprovement:
     """The opposite of `better` by one world.
 
     U_new < U_old in one world (`strictly`: U_new <= U_old)
@@ -258,16 +203,16 @@ def _not_better_here(
     if criterion == "worst":
         raise CertificateError("one world says nothing about the least over worlds")
     high, low = _here(
-        chapter, world, certificate.leaf, lambda p, t: rules.not_better(p, old, new, t)
+        chapter, world, certificate.leaf, lambda p, x: rules.not_better(p, old, new, x)
     )
     if not high < low and criterion != "strictly":
         raise CertificateError(f"no loss is shown: {high} is not below {low}")
-    return _no_improvement(chapter, old, new, world, low, high)
+    return t.NoImprovement(*_about(chapter, old, new), world, low, high)
 
 
 def _not_better_worst(
-    chapter: Chapter, old: Program, new: Program, certificate: NotBetterWorstCertificate
-) -> NoImprovement:
+    chapter: Chapter, old: Program, new: Program, certificate: c.NotBetterWorstCertificate
+) -> t.NoImprovement:
     """The opposite of `better` for `worst`.
 
     U_new <= l in one world    U_old >= l in every world
@@ -277,24 +222,24 @@ def _not_better_worst(
     _require_worst(chapter)
     level, world = _rational(certificate.level), certificate.world
     of_new, of_old = level + chapter.size_cost(new), level + chapter.size_cost(old)
-    _every_world(chapter, certificate.cases, lambda p, t: rules.at_least(p, old, t, of_old))
-    bound, _ = _here(chapter, world, certificate.new, lambda p, t: rules.at_most(p, new, t, of_new))
+    _every_world(chapter, certificate.cases, lambda p, x: rules.at_least(p, old, x, of_old))
+    bound, _ = _here(chapter, world, certificate.new, lambda p, x: rules.at_most(p, new, x, of_new))
     high = bound - chapter.size_cost(new)
-    return _no_improvement(chapter, old, new, world, level, high)
+    return t.NoImprovement(*_about(chapter, old, new), world, level, high)
 
 
-def _no_improvement(
-    chapter: Chapter,
-    old: Program,
-    new: Program,
-    world: World | None,
-    old_lower: Fraction | None,
-    new_upper: Fraction | None,
-) -> NoImprovement:
-    criterion = chapter.task.utility.better
-    return NoImprovement(
-        chapter.digest, criterion, old.digest, new.digest, world, old_lower, new_upper
-    )
+_COMPARING: dict[tuple[type, type], Callable[..., t.Statement]] = {
+    (IsBetter, c.BetterCertificate): _better,
+    (IsBetter, c.PointwiseCertificate): _better,
+    (IsBetter, c.BetterWorstCertificate): _better_worst,
+    (IsNotBetter, c.NotBetterCertificate): _not_better,
+    (IsNotBetter, c.NotBetterHereCertificate): _not_better_here,
+    (IsNotBetter, c.NotBetterWorstCertificate): _not_better_worst,
+}
+
+
+def _about(chapter: Chapter, old: Program, new: Program) -> tuple[str, str, str, str]:
+    return chapter.digest, chapter.task.utility.better, old.digest, new.digest
 
 
 def _require_worst(chapter: Chapter) -> None:
@@ -306,7 +251,7 @@ def _require_worst(chapter: Chapter) -> None:
 # --- bounds, optimality, chains ------------------------------------------------------------------
 
 
-def _bounds(chapter: Chapter, program: Program, certificate: BoundsCertificate) -> ValueBounds:
+def _bounds(chapter: Chapter, program: Program, certificate: c.BoundsCertificate) -> t.ValueBounds:
     """Rules `lower_bound` and `upper_bound` in every world, for those sides that are given."""
     sides = (
         (certificate.lower, certificate.lower_cases, rules.at_least),
@@ -315,13 +260,15 @@ def _bounds(chapter: Chapter, program: Program, certificate: BoundsCertificate) 
     for level, cases, rule in sides:
         if level is not None:
             bound = _rational(level)
-            _every_world(chapter, cases, lambda p, t, r=rule, b=bound: r(p, program, t, b))  # type: ignore[misc]
+            _every_world(chapter, cases, lambda p, x, r=rule, b=bound: r(p, program, x, b))  # type: ignore[misc]
         elif cases != ():
             raise CertificateError("there are tables for a bound that is not claimed")
-    return ValueBounds(chapter.digest, program.digest, certificate.lower, certificate.upper)
+    return t.ValueBounds(chapter.digest, program.digest, certificate.lower, certificate.upper)
 
 
-def _optimal(chapter: Chapter, program: Program, certificate: OptimalityCertificate) -> Optimality:
+def _optimal(
+    chapter: Chapter, program: Program, certificate: c.OptimalityCertificate
+) -> t.Optimality:
     """Rule `bound` for every program, against a lower bound of this one.
 
     V_q <= W for every program q    V >= l    W - (l - size) <= e in every world
@@ -329,25 +276,23 @@ def _optimal(chapter: Chapter, program: Program, certificate: OptimalityCertific
                       U_q - U <= e in every world, for every q
     """
     gap = _rational(certificate.gap)
-    found = _every_world(chapter, certificate.cases, lambda p, t: rules.optimal(p, program, t, gap))
+    found = _every_world(chapter, certificate.cases, lambda p, x: rules.optimal(p, program, x, gap))
     lows, highs = list[Fraction](), list[Fraction]()
     for place, pairs in found:
         for high, low in pairs:
             lows.append(min(_ends(place, low)))
             highs.append(max(_ends(place, high)))
-    return Optimality(chapter.digest, program.digest, min(lows), max(highs), gap)
+    return t.Optimality(chapter.digest, program.digest, min(lows), max(highs), gap)
 
 
 def _ends(place: Place, weight: Weight) -> list[Fraction]:
     """Numbers between whose least and greatest the weight lies: its Bernstein coefficients."""
-    task = place.chapter.task
-    return cast(
-        list[Fraction],
-        bernstein(substitute(weight, place.region.fixed(task)), place.region.named(task)),
-    )
+    task, region = place.chapter.task, place.region
+    ends = bernstein(substitute(weight, region.fixed(task)), region.named(task))
+    return cast(list[Fraction], ends)
 
 
-def _chain(chapter: Chapter, first: str, last: str, links: tuple[Theorem, ...]) -> Chain:
+def _chain(chapter: Chapter, first: str, last: str, links: tuple[Theorem, ...]) -> t.Chain:
     """Rule `chain`: improvements inside one chapter and one criterion; each gain is the least over worlds.
 
     U_1 - U_0 >= g_1    U_2 - U_1 >= g_2    …
@@ -357,28 +302,26 @@ def _chain(chapter: Chapter, first: str, last: str, links: tuple[Theorem, ...]) 
     at, gain = first, Fraction(0)
     for link in links:
         statement = link.statement if type(link) is Theorem else None
-        if not isinstance(statement, Improvement):
+        if not isinstance(statement, t.Improvement):
             raise CertificateError("a link of a chain must be a theorem of improvement")
-        if (
-            statement.declarations != chapter.digest
-            or statement.criterion != chapter.task.utility.better
-        ):
+        here = chapter.digest, chapter.task.utility.better
+        if (statement.declarations, statement.criterion) != here:
             raise CertificateError("a link of a chain belongs to another chapter or criterion")
         if statement.old != at:
             raise CertificateError(f"a link of a chain starts at {statement.old}, not at {at}")
         at, gain = statement.new, gain + statement.gain
     if at != last:
         raise CertificateError(f"the chain ends at {at}, not at {last}")
-    return Chain(chapter.digest, chapter.task.utility.better, first, last, len(links), gain)
+    return t.Chain(chapter.digest, chapter.task.utility.better, first, last, len(links), gain)
 
 
 # --- worlds --------------------------------------------------------------------------------------
 
-Rule: TypeAlias = Callable[[Place, tuple[Table, ...]], Pairs]
+Rule: TypeAlias = Callable[[Place, tuple[c.Table, ...]], Pairs]
 Found: TypeAlias = list[tuple[Place, Pairs]]
 
 
-def _every_world(chapter: Chapter, cases: tuple[Case, ...], rule: Rule) -> Found:
+def _every_world(chapter: Chapter, cases: tuple[c.Case, ...], rule: Rule) -> Found:
     """Rule `split`: what is shown on the regions of all leaves, which together hold every world.
 
     A holds where p <= q    A holds where p >= q
@@ -386,7 +329,9 @@ def _every_world(chapter: Chapter, cases: tuple[Case, ...], rule: Rule) -> Found
                     A holds                         finite unknowns, in order
     """
     regions = chapter.regions()
-    if type(cases) is not tuple or [c.unknowns for c in cases] != [r.unknowns for r in regions]:
+    if type(cases) is not tuple or [case.unknowns for case in cases] != [
+        r.unknowns for r in regions
+    ]:
         raise CertificateError("there is not one case for each value of the unknowns, in order")
     found: Found = []
     for case, region in zip(cases, regions, strict=True):
@@ -396,11 +341,11 @@ def _every_world(chapter: Chapter, cases: tuple[Case, ...], rule: Rule) -> Found
     return found
 
 
-def _leaves(chapter: Chapter, tree: Tree, region: Region) -> Iterator[tuple[Leaf, Region]]:
+def _leaves(chapter: Chapter, tree: c.Tree, region: Region) -> Iterator[tuple[c.Leaf, Region]]:
     pending = [(tree, region)]
     while pending:
         here, part = pending.pop()
-        if isinstance(here, Cut):
+        if isinstance(here, c.Cut):
             below, above = part.cut(chapter.task, here.unknown, _rational(here.at))
             pending += [(here.above, above), (here.below, below)]
         else:
@@ -408,10 +353,10 @@ def _leaves(chapter: Chapter, tree: Tree, region: Region) -> Iterator[tuple[Leaf
 
 
 def _at_leaf(
-    chapter: Chapter, region: Region, starts: tuple[StartWorld, ...], leaf: Leaf, rule: Rule
+    chapter: Chapter, region: Region, starts: tuple[StartWorld, ...], leaf: c.Leaf, rule: Rule
 ) -> tuple[Place, Pairs]:
     """What is shown at a leaf, whose multipliers must be as many as the rule asks for."""
-    if type(leaf) is not Leaf or type(leaf.multipliers) is not tuple:
+    if type(leaf) is not c.Leaf or type(leaf.multipliers) is not tuple:
         raise CertificateError("a case ends in leaves")
     unread = iter(leaf.multipliers)
 
@@ -428,7 +373,7 @@ def _at_leaf(
     return place, pairs
 
 
-def _here(chapter: Chapter, world: World, leaf: Leaf, rule: Rule) -> tuple[Fraction, Fraction]:
+def _here(chapter: Chapter, world: World, leaf: c.Leaf, rule: Rule) -> tuple[Fraction, Fraction]:
     """What is shown in one world: the bound from above and the one from below."""
     start = chapter.start_of(world)
     region = Region.point(world.unknowns, world.rationals)
