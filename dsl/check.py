@@ -58,12 +58,13 @@ def _of_code(diagnostic: Diagnostic, code: s.Code) -> Diagnostic:
     return diagnostic
 
 
-def check_expression(names: Globals, expr: s.Expr, local: dict[str, Type]) -> Type:
-    """The type of an expression over constants and local names; raises DslError."""
+def check_expression(names: Globals, expr: s.Expr, local: dict[str, Type]) -> tuple[Type, s.Expr]:
+    """The type of an expression over constants and local names, and the tree to evaluate; raises DslError."""
     faults = Faults()
     builder = ScopeBuilder(scope_of(names), names, faults)
     kind = builder.infer(expr, local)
     if kind is not None and not faults.found:
+        expr = elaborate(builder, expr, None, local)
         for name, function in names.functions.items():
             inner = {p.name: p.type for p in function.parameters}
             work = builder.bounded_work(function.body, inner, name)
@@ -71,4 +72,4 @@ def check_expression(names: Globals, expr: s.Expr, local: dict[str, Type]) -> Ty
         builder.bounded_work(expr, local, "this expression")
     if faults.found or kind is None:
         raise DslError(tuple(faults.found))
-    return kind
+    return kind, expr

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from cli import Done, godel
 
-from dsl.check import check_machine
 from dsl.codec import digest_node
 from dsl.parser import parse_machine
 from dsl.rewrite import RemoveSlot, derive_edits, encode_edits
 from godel.simulate import CUT_MAX, simulate_program
+from proofs.kernel.chapter import Chapter
 
 RIGHT = "agent { policy { move = right } }"
 PLAN = "agent { table PLAN: array[6] of Move = [for i in 0..5: right] }"
@@ -173,7 +173,8 @@ def test_worlds_that_never_end_are_cut_and_say_so(discount: str, here: Path) -> 
     text = (here / "walk.godel").read_text(encoding="utf-8")
     text = text.replace("discount 9/10", f"discount {discount}").replace("stay]", "right]")
     machine = parse_machine(text)
-    sample = simulate_program(check_machine(machine)[1], episodes=2, seed=0)
+    chapter = Chapter(machine.declarations)
+    sample = simulate_program(chapter, chapter.program(machine.agent), episodes=2, seed=0)
     assert 0 < sample.cut <= CUT_MAX
     assert sample.steps == 2 * sample.cut
     assert sample.tail >= 0

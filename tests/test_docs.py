@@ -158,7 +158,7 @@ def result_of(expression: str, program: Program) -> str:
     """`value, n ticks`, or the codes of what is wrong."""
     try:
         tree = parse_expression(expression)
-        kind = check_expression(program.names, tree, {})
+        kind, tree = check_expression(program.names, tree, {})
         value, ticks = evaluate(tree, program.names)
     except DslError as error:
         return ", ".join(sorted({d.code for d in error.diagnostics}))

@@ -14,7 +14,7 @@ from dsl.check import check_expression
 from dsl.interp import EvaluationFault, evaluate
 from dsl.types import Bool, Int, Rat, Type
 from proofs.encoder import Encoder
-from proofs.premises import Premise, with_helpers
+from proofs.premises import Premise, make_premise
 from proofs.prover import Sat, Unsat, prove
 from proofs.smtlib import (
     decimal,
@@ -48,7 +48,7 @@ def _batch(seed: int) -> tuple[Premise, int]:
     for i in range(SAMPLES):
         kind = rng.choice(KINDS)
         expr = ExpressionMaker(rng, names).make(kind, 4, local_types)
-        check_expression(names, expr, local_types)
+        _, expr = check_expression(names, expr, local_types)
         vocabulary.need([expr], counts=True)
         value, ticks = Encoder(vocabulary, counts=True).both(expr, local)
         fitted = flatten(widen(value, kind))
@@ -67,9 +67,9 @@ def _batch(seed: int) -> tuple[Premise, int]:
             expected = flatten(literal(found, kind))
             tests = [f"(= (f.{i}.{k} {args}) {term.text})" for k, term in enumerate(expected)]
             goals.append(f"(and {' '.join(tests)} (= (t.{i} {args}) {numeral(counted)}))")
-    facts = "\n".join(["(set-logic ALL)", *enum_lines(names), *vocabulary.lines, ""])
-    text = "\n".join([*definitions, f"(assert (not (and {' '.join(goals)})))", "(check-sat)", ""])
-    return Premise("values and ticks", with_helpers(facts, text), text), len(goals)
+    facts = [*enum_lines(names), *vocabulary.lines]
+    lines = [*definitions, f"(assert (not (and {' '.join(goals)})))", "(check-sat)"]
+    return make_premise("values and ticks", "the values and ticks", [facts], lines), len(goals)
 
 
 @pytest.mark.parametrize("seed", range(BATCHES))
@@ -138,8 +138,7 @@ def test_division_floors_whatever_the_signs(left: int, right: int) -> None:
         f"(assert (not (and {' '.join(goals)})))",
         "(check-sat)",
     ]
-    text = "\n".join(lines)
-    premise = Premise("floors", with_helpers("(set-logic ALL)\n", text), text)
+    premise = make_premise("floors", "floors", [[]], lines)
     assert isinstance(prove(premise, rlimit=1_000_000), Unsat)
 
 

@@ -200,7 +200,7 @@ def _eval_expression(program: Program, expression: str, as_json: bool) -> None:
 
     try:
         tree = parse_expression(expression)
-        kind = check_expression(program.names, tree, {})
+        kind, tree = check_expression(program.names, tree, {})
         value, ticks = evaluate(tree, program.names)
     except DslError as error:
         raise FileFault("EXPRESSION", expression, error) from None

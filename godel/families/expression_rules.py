@@ -33,8 +33,8 @@ def fold_constant(context: Context, node: s.Expr) -> Expressions:
     if isinstance(node, (s.ArrayLit, s.ArrayFor)) or not context.is_closed(node):
         return
     try:
-        kind = check_expression(context.names, node, {})
-        value, _ = evaluate(node, context.names)
+        kind, tree = check_expression(context.names, node, {})
+        value, _ = evaluate(tree, context.names)
     except (DslError, EvaluationFault):
         return
     literal = literal_of(context.names, kind, value)
