@@ -9,6 +9,7 @@ from dsl.check_code import check_code, require_shallow, scope_of
 from dsl.check_environment import EnvironmentChecker, hide_all
 from dsl.check_starts import check_starts
 from dsl.check_utility import check_utility
+from dsl.elaborate import elaborate
 from dsl.errors import Diagnostic, DslError
 from dsl.infer import Faults, Scope
 from dsl.interp import Globals
