@@ -18,7 +18,7 @@ from dsl.machine import (
     UnknownTuple,
 )
 from dsl.polynomial import Polynomial, Weight, degree_of, names_of, substitute
-from dsl.types import Value
+from dsl.types import Rat, Value, show_type
 from proofs.games import (
     FloatRow,
     Row,
@@ -32,7 +32,7 @@ from proofs.games import (
     visits,
 )
 from proofs.kernel.certificate import Pair, Reply
-from proofs.kernel.chapter import Chapter
+from proofs.kernel.chapter import WORLDS_MAX, Chapter
 from proofs.kernel.region import Region, TooMany, rate_box, vertices
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "visits",
 ]
 
+NO_FORMULAS = "no rule for formulas yet"
 STATES_MAX = 200_000
 STEPS_MAX = 4_000_000
 POINTS_MAX = 64
@@ -122,7 +123,7 @@ def explore_actions(
     try:
         actions = tuple((action, (), Fraction(0)) for action in chapter.all_actions())
     except TooMany as error:
-        raise TooLarge(str(error)) from None
+        raise TooLarge(f"{NO_FORMULAS}: {error}") from None
     return explore(chapter, lambda *_: actions, (), unknowns, limit=limit, every_action=True)
 
 
@@ -140,10 +141,11 @@ def explore(
 
     Raises TooLarge.
     """
+    require_listable(chapter)
     try:
         return _explore(chapter, choices, memory_start, unknowns, every_action, rewarded, limit)
     except TooMany as error:
-        raise TooLarge(str(error)) from None
+        raise TooLarge(f"{NO_FORMULAS}: {error}") from None
 
 
 def _explore(
@@ -162,7 +164,7 @@ def _explore(
         found = index.get(pair)
         if found is None:
             if len(pairs) >= limit:
-                raise TooLarge(f"more than {limit:,} states")
+                raise TooLarge(f"{NO_FORMULAS}: more than {limit:,} states")
             found = index[pair] = len(pairs)
             pairs.append(pair)
         return found
@@ -185,7 +187,7 @@ def _explore(
             replies = tuple(chapter.replies(state, actions, unknowns))
             count += len(replies)
             if count > STEPS_MAX:
-                raise TooLarge(f"more than {STEPS_MAX:,} steps")
+                raise TooLarge(f"{NO_FORMULAS}: more than {STEPS_MAX:,} steps")
             steps: list[Step] = []
             for reply in replies:
                 reward: Weight = -cost
@@ -211,16 +213,30 @@ def start_worlds(
     """The starts of every world with these unknowns. Raises TooLarge."""
     try:
         return tuple(chapter.start_worlds(unknowns))
-    except TooMany as error:
-        raise TooLarge(str(error)) from None
+    except TooMany:
+        raise TooLarge(_too_many_worlds(chapter)) from None
 
 
 def unknown_values(chapter: Chapter) -> tuple[UnknownTuple, ...]:
     """Every joint value of the finite unknowns, in order. Raises TooLarge."""
     try:
         return tuple(region.unknowns for region in chapter.regions())
-    except TooMany as error:
-        raise TooLarge(str(error)) from None
+    except TooMany:
+        raise TooLarge(_too_many_worlds(chapter)) from None
+
+
+def _too_many_worlds(chapter: Chapter) -> str:
+    task = chapter.task
+    open_ = [f"{v.name}: {show_type(v.type)} = any" for v in task.any_states]
+    open_ += [f"unknown {v.name}: {show_type(v.type)}" for v in task.unknowns]
+    return f"{NO_FORMULAS}: more than {WORLDS_MAX:,} worlds ({', '.join(open_)})"
+
+
+def require_listable(chapter: Chapter) -> None:
+    """Raise TooLarge for a world whose states cannot be listed whatever is reached."""
+    for v in chapter.task.states:
+        if isinstance(v.type, Rat):
+            raise TooLarge(f"{NO_FORMULAS}: {v.name} is a {show_type(v.type)}, not to be listed")
 
 
 def _reads(weight: Weight) -> bool:

@@ -139,11 +139,11 @@ def solve_floats(rows: Sequence[FloatRow], guess: Sequence[float] | None = None)
             limit=ELIMINATION_MAX,
         )
     except TooLarge:
-        return _iterate(rows, list(guess) if guess is not None else [0.0] * len(rows))
+        return iterate(rows, list(guess) if guess is not None else [0.0] * len(rows))
 
 
-def _iterate(rows: Sequence[FloatRow], values: list[float]) -> list[float]:
-    """BiCGSTAB as far as it gets, then sweeps until they change nothing that counts."""
+def iterate(rows: Sequence[FloatRow], values: list[float]) -> list[float]:
+    """The values of a chain from a guess: BiCGSTAB as far as it gets, then sweeps until they change nothing that counts."""
     values = _bicgstab(rows, values)
     for _ in range(SWEEPS_MAX):
         moved, size = 0.0, 1.0

@@ -46,14 +46,14 @@ def program(
 def changed(found: Program, wanted: dict[tuple[int, bool], tuple[int, bool]]) -> str:
     """The code after the edits that make these decisions, all others kept."""
     every = [(p, lit) for p in range(-2, 5) for lit in (False, True)]
-    decide = {o: found.decide({"pos": o[0], "lit": o[1]})[0] for o in every}
+    decide = {o: found.decide({"pos": o[0], "lit": o[1]}).actions for o in every}
     kept = {o: a for o, a in decide.items() if o not in wanted}
     edits = edit_decisions(found, wanted, kept)
     assert edits is not None
     code = apply_rewrite(found.code, edits)
     after = Chapter(found.task.declarations).program(code)
     for o in every:
-        assert after.decide({"pos": o[0], "lit": o[1]})[0] == wanted.get(o, decide[o])
+        assert after.decide({"pos": o[0], "lit": o[1]}).actions == wanted.get(o, decide[o])
     return print_code(code)
 
 

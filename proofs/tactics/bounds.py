@@ -46,7 +46,7 @@ Named: TypeAlias = Mapping[int, tuple[Reply, ...]] | Sequence[tuple[Reply, ...]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bound:
-    """Values by pair, one layer or one for each number of steps to go; `steps` and `named` likewise.
+    """Values by pair, one layer or, where `layered`, one for each number of steps to go; `steps` and `named` likewise.
 
     `at_starts` gives the bound at each start of the model in order, averaged where the start is random.
     """
@@ -55,6 +55,7 @@ class Bound:
     layers: tuple[Mapping[int, Weight] | Sequence[Weight], ...]
     steps: tuple[Steps, ...]
     named: tuple[Named | None, ...]
+    layered: bool = False
 
     @property
     def at_starts(self) -> tuple[Weight, ...]:
@@ -72,7 +73,7 @@ class Bound:
         """The entries that are reached from the starts, or from one of them."""
         starts = self.model.starts if start is None else (self.model.starts[start],)
         first = list(dict.fromkeys(i for s in starts for i, _ in s.pairs))
-        if len(self.layers) == 1 and len(self.steps) == 1:
+        if not self.layered:
             return Table((self._entries(0, closure(first, self.steps[0])),))
         found: list[tuple[Entry, ...]] = []
         reached = first

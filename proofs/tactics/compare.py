@@ -319,10 +319,11 @@ class _Comparison:
                     )
             found = _show_level(self.chapter, self.old, most_new, grid, strict=False)
             if found is not None:
-                bound = most_new + self.old.size
+                level = self._least(found) + most_new
+                bound = level + self.old.size
                 rule = lambda p, t, b=bound: rules.at_least(p, self.before, t, b)  # type: ignore[misc] # noqa: E731
                 return NotBetterWorstCertificate(
-                    world_new, new_leaf, most_new, self._cases(found, rule)
+                    world_new, new_leaf, level, self._cases(found, rule)
                 )
         raise Stuck("the bounds of the worst worlds overlap even for the finest tables")
 

@@ -26,11 +26,13 @@ from dsl.machine import (
 from dsl.polynomial import Weight, substitute
 from dsl.types import Value
 from proofs.explicit import (
+    NO_FORMULAS,
     STATES_MAX,
     STEPS_MAX,
     corner_points,
     number_of,
     point_of,
+    require_listable,
     start_worlds,
     unknown_values,
 )
@@ -48,8 +50,6 @@ from proofs.kernel.region import Region, TooMany, rate_box
 
 Found: TypeAlias = InvariantCertificate | RankCertificate | PathCertificate
 
-PATH_WORK_MAX = 2_000_000
-
 
 def find_requirement(chapter: Chapter, program: Program, requirement: Requirement) -> Found:
     """A certificate that the program keeps the requirement, or a path that breaks it.
@@ -58,10 +58,11 @@ def find_requirement(chapter: Chapter, program: Program, requirement: Requiremen
     """
     if isinstance(requirement, Reach) and requirement.policy not in program.policies:
         raise TooLarge(f"there is no policy {requirement.policy}")
+    require_listable(chapter)
     try:
         return _Search(chapter, program, requirement).find()
     except TooMany as error:
-        raise TooLarge(str(error)) from None
+        raise TooLarge(f"{NO_FORMULAS}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class _Search:
         for reply in self.chapter.replies(state, decided.actions, u):
             self.work += 1
             if self.work > STEPS_MAX:
-                raise TooLarge(f"more than {STEPS_MAX:,} steps")
+                raise TooLarge(f"{NO_FORMULAS}: more than {STEPS_MAX:,} steps")
             for outcome in self.chapter.outcomes(state, decided.actions, u, reply):
                 weight = substitute(outcome.weight, known) if known else outcome.weight
                 if weight != 0:
@@ -144,7 +145,7 @@ class _Search:
             for step in self._steps(queue.popleft(), policy, u):
                 if step.after not in found:
                     if len(found) >= STATES_MAX:
-                        raise TooLarge(f"more than {STATES_MAX:,} states")
+                        raise TooLarge(f"{NO_FORMULAS}: more than {STATES_MAX:,} states")
                     found[step.after] = None
                     queue.append(step.after)
         return tuple(found)

@@ -205,6 +205,17 @@ def flat_pairs(chapter: Chapter, steps: Rows) -> frozenset[int]:
     )
 
 
+def float_at(weight: Weight, point: Mapping[str, float]) -> float:
+    """What a weight comes to at a point, in floats; raises TooLarge for numbers beyond them."""
+    total = 0.0
+    for monomial, coefficient in terms_of(weight):
+        part = as_float(coefficient)
+        for name, exponent in monomial:
+            part *= point[name] ** exponent
+        total += part
+    return total
+
+
 # --- constants -----------------------------------------------------------------------------------
 
 
@@ -325,11 +336,9 @@ class LeastValue:
     def __call__(self, weight: Weight) -> Fraction:
         if not isinstance(weight, Polynomial):
             return weight
-        least: Fraction | None = None
-        for part in bernstein(substitute(weight, self.fixed), self.rates):
-            here = self._of_part(part)
-            least = here if least is None else min(least, here)
-        return least if least is not None else Fraction(0)
+        known = substitute(weight, self.fixed) if self.fixed else weight
+        parts = bernstein(known, self.rates) if self.rates else [known]
+        return min(map(self._of_part, parts))
 
     def _of_part(self, part: Weight) -> Fraction:
         found: Fraction = min(bernstein(part, self.box))  # type: ignore[type-var, assignment]

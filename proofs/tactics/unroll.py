@@ -17,7 +17,7 @@ from proofs.games import TooLarge
 from proofs.kernel.certificate import Reply
 from proofs.kernel.region import Region, TooMany, bernstein, rate_box
 from proofs.tactics.bounds import Bound, Direction, Grid, on_grid, reached_layers
-from proofs.tactics.unknowns import LeastValue, flat_pairs, linear_part, slope_fit
+from proofs.tactics.unknowns import LeastValue, flat_pairs, float_at, linear_part, slope_fit
 
 if TYPE_CHECKING:
     from proofs.tactics.tables import Bounder
@@ -70,7 +70,7 @@ class _Layers:
                 steps.append(taken)
                 named.append(replies)
             below = layer
-        return Bound(self.model, tuple(layers), tuple(steps), tuple(named))
+        return Bound(self.model, tuple(layers), tuple(steps), tuple(named), layered=True)
 
     def _answers(self) -> _Answer:
         if self.open:
@@ -161,13 +161,14 @@ class _Affine(_Answer):
         varied = [n for n in layers.names if len({p[n] for p in self.named}) > 1]
         self.fitted = slope_fit(chapter, self.points, varied) if varied else {}
         self.level = flat_pairs(chapter, layers.all_options)
+        self.floats = [{n: float(v) for n, v in p.items()} for p in self.named]
         self.plays = layers.bounder.plays(region)
 
     def __call__(
         self, i: int, below: Mapping[int, Weight], last: bool
     ) -> tuple[Weight, Sequence[Step], tuple[Reply, ...]]:
         layers = self.layers
-        if layers.direction is Direction.LOWER:
+        if layers.direction is Direction.LOWER or not layers.bounder.adversary:
             steps: Sequence[Step] = layers.all_options[i]
             replies: tuple[Reply, ...] = ()
         else:
@@ -177,7 +178,7 @@ class _Affine(_Answer):
             total = step.reward
             if not last:
                 total = total + sum((w * below[j] for j, w in step.successors), Fraction(0))
-            parts += bernstein(total, self.rates)
+            parts += bernstein(total, self.rates) if self.rates else [total]
         return self._bound(i, parts), steps, replies
 
     def _named(
@@ -198,7 +199,7 @@ class _Affine(_Answer):
             play = option[worth.index(min(worth))]
             steps.append(layers.bounder.named_step(layers.region, i, o, play))
             replies.append(play.reply)
-        return steps, tuple(replies) if layers.bounder.adversary else ()
+        return steps, tuple(replies)
 
     def _bound(self, i: int, parts: Sequence[Weight]) -> Weight:
         """An affine function on the right side of all parts."""
@@ -210,9 +211,7 @@ class _Affine(_Answer):
         slope: Weight = Fraction(0)
         if i not in self.level and any(isinstance(p, Polynomial) for p in parts):
             best = min if direction is Direction.LOWER else max
-            heights = [
-                float(best(number_of(substitute(p, at)) for p in parts)) for at in self.named
-            ]
+            heights = [best(float_at(p, at) for p in parts) for at in self.floats]
             slope = linear_part(self.fitted, heights, grid)
         # for a bound from above: the least of slope - part, which the constant makes up for
         miss = min(self.floor(sign * (slope - part)) for part in parts)
