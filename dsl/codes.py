@@ -560,10 +560,10 @@ CODES: Mapping[str, Page] = {
         the first.
         """,
         """
-        utility { discount 19/20 }
+        utility { discount 9/10 }
         utility { tick_price 1/100 }
         """,
-        "utility { discount 19/20  tick_price 1/100 }",
+        "utility { discount 9/10  tick_price 1/100 }",
     ),
     "G047": _page(
         "a range or a start is missing",

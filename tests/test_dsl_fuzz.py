@@ -1,4 +1,4 @@
-"""Damaged machine files are read and checked to a diagnosis or a machine, never a crash; `bench/fuzz_language.py` does more."""
+"""Damaged machine files get a diagnosis or are machines, never a crash; `bench/fuzz_language.py` tries more of them."""
 
 from __future__ import annotations
 
