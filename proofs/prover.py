@@ -100,7 +100,7 @@ def _solve(text: str, rlimit: int, model: bool) -> Answer:
 def _ask(text: str, rlimit: int, model: bool) -> Answer:
     used = 0
     try:
-        solver = z3.Solver(ctx=z3.Context())
+        solver = z3.SimpleSolver(ctx=z3.Context())
         solver.set("random_seed", 0)
         solver.from_string(text)
         before = _rlimit_used(
