@@ -11,7 +11,7 @@ from dsl.check import check_machine
 from dsl.interp import Globals
 from dsl.machine import Program, Task
 from dsl.parser import parse_machine
-from dsl.types import Array, Bool, Enum, Int, Rat, Type, Value, Variable
+from dsl.types import Array, Bits, Bool, Enum, Int, Rat, Type, Value, Variable
 
 COLOUR = Enum("Colour", ("red", "green", "blue"))
 SIDE = Enum("Side", ("west", "east"))
@@ -89,6 +89,8 @@ def random_value(rng: Random, kind: Type) -> Value:
             return Fraction(rng.randint(-9, 9), rng.randint(1, 6))
         case Array(length, _, item):
             return tuple(random_value(rng, item) for _ in range(length))
+        case Bits(width):
+            return rng.randrange(1 << width)
 
 
 @dataclass(slots=True)
@@ -120,6 +122,8 @@ class ExpressionMaker:
                 return self._enum(kind, depth - 1, local)
             case Array():
                 return self._array(kind, depth - 1, local)
+            case Bits():
+                raise TypeError("expressions of bits are made as text")
 
     def _known(self, kind: Type, local: dict[str, Type]) -> list[str]:
         return [name for name, found in local.items() if _alike(found, kind)]
@@ -141,6 +145,8 @@ class ExpressionMaker:
                 return s.Member(name, member) if rng.random() < 0.5 else s.Name(member)
             case Array(length, _, item):
                 return s.ArrayLit(tuple(self._leaf(item, local) for _ in range(length)))
+            case Bits():
+                raise TypeError("expressions of bits are made as text")
 
     def _structure(self, kind: Type, depth: int, local: dict[str, Type]) -> s.Expr:
         """Forms that a value of any type may take."""
@@ -197,9 +203,13 @@ class ExpressionMaker:
 
     def _bool(self, depth: int, local: dict[str, Type]) -> s.Expr:
         make, rng = self.make, self.rng
-        form = rng.randrange(6)
+        form = rng.randrange(7)
         if form == 0:
             return s.Unary("not", make(Bool(), depth, local))
+        if form == 6:
+            var, word = self._fresh(), rng.choice(["forall", "exists"])
+            body = make(Bool(), depth - 1, {**local, var: Int()})
+            return s.Quantifier(word, var, s.IntLit(0), s.IntLit(rng.randint(0, 2)), body)
         if form in (1, 2):
             op = rng.choice(["and", "or", "implies"])
             return s.Binary(op, make(Bool(), depth, local), make(Bool(), depth, local))
@@ -219,9 +229,11 @@ class ExpressionMaker:
 
     def _int(self, depth: int, local: dict[str, Type]) -> s.Expr:
         make, rng = self.make, self.rng
-        form = rng.randrange(12)
+        form = rng.randrange(13)
         if form <= 2:
             return s.Binary(rng.choice("+-*"), make(Int(), depth, local), make(Int(), depth, local))
+        if form == 12:
+            return self._fold(depth, local)
         if form == 3:
             return s.Binary(
                 rng.choice(["div", "mod"]), make(Int(), depth, local), self._divisor(depth, local)
@@ -247,6 +259,20 @@ class ExpressionMaker:
         if form == 10:
             return self._call_int(depth, local)
         return self._indexed(depth, local)
+
+    def _fold(self, depth: int, local: dict[str, Type]) -> s.Expr:
+        make, rng = self.make, self.rng
+        acc, var = self._fresh(), self._fresh()
+        added = make(Int(), depth - 1, {**local, acc: Int(), var: Int()})
+        body: s.Expr = s.Binary(rng.choice("+-"), s.Name(acc), added)
+        if rng.random() < 0.4:
+            body = s.If(make(Bool(), depth - 1, {**local, var: Int()}), body, s.Name(acc))
+        start, high = make(Int(), depth - 1, local), s.IntLit(rng.randint(0, 2))
+        return s.Fold(acc, start, var, s.IntLit(0), high, body)
+
+    def _fresh(self) -> str:
+        self._bound += 1
+        return f"v{self._bound}"
 
     def _divisor(self, depth: int, local: dict[str, Type]) -> s.Expr:
         if self.total or self.rng.random() < 0.6:
@@ -317,7 +343,13 @@ class ExpressionMaker:
 
     def _array(self, kind: Array, depth: int, local: dict[str, Type]) -> s.Expr:
         make, rng = self.make, self.rng
-        form = rng.randrange(4)
+        form = rng.randrange(5)
+        if form == 4 and kind.index is None:
+            changes = [
+                s.Change(self._index(kind.length, depth - 1, local), make(kind.item, depth, local))
+                for _ in range(rng.randint(1, 2))
+            ]
+            return s.With(make(kind, depth - 1, local), tuple(changes))
         if form == 0 and kind == TRIPLE:
             return s.Index(s.Name("GRID"), self._index(2, depth, local))
         if form == 1 and kind == TRIPLE:

@@ -203,6 +203,9 @@ _MARKS = {
 }
 
 
+_BARE = "machine bare environment { reward = 0 } utility { horizon 1 } agent { policy { } } "
+
+
 def make_machine(seed: int) -> Made:
     """The machine of a seed; what turns out to have no start, or an adversary without a choice, is made anew."""
     rng = Random(seed)
@@ -288,10 +291,9 @@ def _kept(world: RandomWorld, machine: Machine, candidates: list[str]) -> str:
     declared = World(machine.declarations)
     player = Player(declared, machine.agent)
     points = sample_points(declared, Random(0), 0)
-    text = world.written + world.agent_written
-    for line in candidates:
-        requirement = parse_machine(text + line).declarations.requirements[0]
-        settings = [Setting(case, point) for case in declared.cases for point in points]
+    settings = [Setting(case, point) for case in declared.cases for point in points]
+    parsed = parse_machine(_BARE + "".join(candidates)).declarations.requirements
+    for line, requirement in zip(candidates, parsed, strict=True):
         if not any(is_broken(x, player, requirement) for x in settings):
             return line
     return ""
@@ -311,7 +313,7 @@ class RandomWorld:
 
     def __init__(self, rng: Random, features: Features) -> None:
         self.rng, self.features = rng, features
-        self.written = self.agent_written = ""
+        self.written = ""
         colour = Choice("Colour", ("red", "green", "blue")[: rng.randint(2, 3)])
         mood = Choice("Mood", ("calm", "wild"))
         if rng.random() < 0.2:
@@ -322,7 +324,7 @@ class RandomWorld:
             self.enums = (Choice(colour.name, colour.members),)
         words = (Vector(rng.randint(1, 3)), Vector(rng.randint(2, 4))) if features.words else ()
         self.maker = Maker(rng, self.enums, {}, words=words, loops=features.loops)
-        limit = rng.choice([6, 10, 16, 16, 30, STATES_MAX])
+        limit = rng.choice([6, 6, 10, 10, 16, 16, 30, STATES_MAX])
         self.memories: dict[str, Kind] = {}
         if features.memory:
             self.memories = self._variables("mn", [1, 1, 2], 4)
@@ -664,9 +666,7 @@ class RandomWorld:
         others: tuple[tuple[str, tuple[Line, ...]], ...] = ()
         if self.features.policies:
             others = (("home", self._lines(observer, {})),)
-        agent = Agent(tuple(slots), lines, frozenset(idle), others)
-        self.agent_written = agent.show()
-        return agent
+        return Agent(tuple(slots), lines, frozenset(idle), others)
 
     def _param(self, name: str, kind: Kind) -> Slot:
         return Slot(
