@@ -1,4 +1,6 @@
-"""Measure speed: what evolving, proving and checking cost, beside Z3 alone on the same texts. `make bench` prints the table.
+"""Measure speed: evaluation beside Python, and what evolving, proving and checking cost, beside Z3 alone on the same texts.
+
+`make bench` prints the tables; `python bench/bench.py --profile` runs Taxi alone and says where its time goes.
 
 Everything is measured in one run, side by side; read the ratios, the seconds vary with the machine.
 """
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import evaluation
 import z3
 
 from dsl.codec import decode_tree
@@ -25,13 +28,13 @@ from godel.importers.gymnasium import import_environment
 from godel.ledger import Entry, Kind
 from godel.store import Store
 from godel.verify import verify
+from proofs.certificates import decode_certificate
 from proofs.explicit import explore_program
-from proofs.kernel.certificate import BetterCertificate, decode_certificate
 from proofs.kernel.chapter import Chapter
 from proofs.kernel.check import IsBetter, check
 from proofs.prover import prove
 from proofs.solver import list_premises
-from proofs.tactics.tables import Direction, Grid, ProgramBounds
+from proofs.tactics.compare import Bounders, find_evidence
 
 LAKE = Path(__file__).parent.parent / "examples" / "frozen_lake_8x8.godel"
 REWRITES_MAX = 8
@@ -55,15 +58,41 @@ class Clock:
 
 
 def main() -> None:
-    """Measure both worlds and print the tables."""
+    """Measure everything and print the tables, or profile one world."""
+    if "--profile" in sys.argv[1:]:
+        profile_taxi()
+        return
+    evaluation.main()
     lake = LAKE.read_text(encoding="utf-8")
-    taxi = import_environment("Taxi-v4")
-    print("all times in seconds on this machine, in one run; ratios are what counts")
+    imported = Clock()
+    taxi = imported.time(lambda: import_environment("Taxi-v4"))
+    print("\nall times in seconds on this machine, in one run; ratios are what counts")
     for title, text in (
         ("FrozenLake 8x8, slippery, from always left", lake),
         ("Taxi, imported", taxi),
     ):
         bench_world(title, text)
+    line("import", imported, "Taxi from Gymnasium")
+
+
+def profile_taxi() -> None:
+    """Import, evolve and verify Taxi, and print where the time goes."""
+    from pyinstrument import Profiler
+
+    with Profiler() as profiler:
+        bench_run("Taxi", import_environment("Taxi-v4"))
+    print(profiler.output_text(show_all=False, color=False))
+
+
+def bench_run(title: str, text: str) -> None:
+    """Evolve and verify a world."""
+    machine = parse_machine(text)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Store.open(Path(folder) / "x.db", create=True) as store,
+    ):
+        evolve(store, machine, text)
+        print(f"{title}: {verify(store).theorems} theorems")
 
 
 def bench_world(title: str, text: str) -> None:
@@ -105,12 +134,14 @@ def take_apart(store: Store, machine: Machine, accepted: list[Entry]) -> None:
         old = cast(Code, decode_tree(store.blob(body["parent"]), Code))
         new = cast(Code, decode_tree(store.blob(body["result"]), Code))
         before, after = chapter.program(old), chapter.program(new)
-        states = chapter.task.states
-        certificate = cast(
-            BetterCertificate, decode_certificate(store.blob(body["certificate"]), states)
+        certificate = decode_certificate(
+            store.blob(body["certificate"]), chapter.task, after, before
         )
-        finding.time(lambda p=after: ProgramBounds(chapter, p).bound(Direction.LOWER, Grid.COARSE))
-        finding.time(lambda p=before: ProgramBounds(chapter, p).bound(Direction.UPPER, Grid.COARSE))
+        finding.time(
+            lambda o=before, n=after: find_evidence(
+                chapter, Bounders(chapter, o), Bounders(chapter, n)
+            )
+        )
         premises = printing.time(
             lambda c=certificate, o=before, n=after: list_premises(chapter.task, c, old=o, new=n)
         )
