@@ -314,6 +314,14 @@ def decode_tree(data: bytes, *allowed: type[s.Node]) -> s.Node:
     return decode_node(value[1], *allowed)
 
 
+def is_canonical(node: s.Node) -> bool:
+    """Whether the canonical form of a tree gives it back; that of a tree which holds lists does not."""
+    try:
+        return decode_tree(encode_tree(node), type(node)) == node
+    except CodecError:
+        return False
+
+
 def digest_node(node: s.Node) -> str:
     """SHA-256 of the canonical form of a tree."""
     return digest(encode_tree(node))

@@ -6,10 +6,11 @@ arrays.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
+from math import gcd
 from typing import TypeAlias, assert_never
 
 from dsl.codec import CodecError, Json, decode_int, decode_rational, encode_int, encode_rational
@@ -163,6 +164,20 @@ def inhabits(kind: Type, value: object) -> bool:
             )
         case _:
             assert_never(kind)
+
+
+def are_values(variables: Iterable[Variable], given: object) -> bool:
+    """Whether any Python object at all is a joint value of the variables."""
+    kinds = [v.type for v in variables]
+    return type(given) is tuple and len(given) == len(kinds) and all(map(inhabits, kinds, given))
+
+
+def is_rational(value: object) -> bool:
+    """Whether any Python object at all is a rational in lowest terms."""
+    if type(value) is not Fraction:
+        return False
+    above, below = value.numerator, value.denominator
+    return type(above) is int and type(below) is int and below >= 1 and gcd(above, below) == 1
 
 
 def cardinality(kind: Type) -> int | None:

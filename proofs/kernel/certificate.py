@@ -20,11 +20,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A value listed at a state with a memory; affine in the rational unknowns.
+    """A value listed at a state with a memory; affine in the rational unknowns. For every program `memory` is empty.
 
-    `replies` names the adversary's choices in a bound from above: one for a bound of a program, one for each action in the
-    order of `Chapter.all_actions` for a bound of every program; empty in bounds from below and without an adversary.
-    `memory` is empty in a bound of every program.
+    `replies` names what the adversary does in a bound from above of a program (one) or of every program (one for each of
+    `Chapter.all_actions`); empty in bounds from below and without an adversary.
     """
 
     state: StateTuple
@@ -42,11 +41,8 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """The tables that hold on one box of rational unknowns.
-
-    `multipliers` are Farkas multipliers for those premises that need them, in the order in which the kernel meets them:
-    one for each constraint of `Region.constraints`.
-    """
+    """The tables that hold on one box of rational unknowns, and Farkas multipliers, one for each of `Region.constraints`,
+    for those premises that need them, in the order in which the kernel meets them."""
 
     tables: tuple[Table, ...]
     multipliers: tuple[tuple[Fraction, ...], ...] = ()
@@ -67,10 +63,8 @@ Tree: TypeAlias = Leaf | Cut
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Tables for one joint value of the finite unknowns, over the whole box of rational ones.
-
-    A certificate that speaks of every world has one case for each value of `Task.unknown_values`, in that order.
-    """
+    """Tables for one joint value of the finite unknowns, over the whole box of rational ones; a certificate about every
+    world has one case for each of `Task.unknown_values`, in that order."""
 
     unknowns: UnknownTuple
     tree: Tree
@@ -81,10 +75,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class BoundsCertificate:
-    """Bounds of one program at the starts of every world; leaves hold one table; a side may be missing.
-
-    `lower` is at most the value in every world, `upper` at least.
-    """
+    """lower <= V <= upper in every world: leaves hold one table each; a side may be missing."""
 
     lower: Fraction | None
     lower_cases: tuple[Case, ...]
@@ -94,9 +85,9 @@ class BoundsCertificate:
 
 @dataclass(frozen=True, slots=True)
 class BetterCertificate:
-    """For `dominates` and `strictly`: leaves hold a lower bound of the new program and an upper bound of the old one.
+    """Leaves hold a lower bound of the new program and an upper bound of the old one.
 
-    U(new) - U(old) is at least `gain` >= 0 in every world, and above 0 in `world`.
+    U(new) - U(old) is at least `gain` in every world, and above 0 in `world`; `gain` is above 0 but under `dominates`.
     """
 
     cases: tuple[Case, ...]
@@ -106,10 +97,7 @@ class BetterCertificate:
 
 @dataclass(frozen=True, slots=True)
 class BetterWorstCertificate:
-    """For `worst`: leaves hold a lower bound of the new program; U(new) >= `level` in every world.
-
-    `old` is an upper bound of the old program in `world` alone, with which U(old) < `level` there.
-    """
+    """For `worst`: U(new) >= `level` in every world, and U(old) < `level` in `world`, by the table of `old`."""
 
     cases: tuple[Case, ...]
     level: Fraction
@@ -119,10 +107,8 @@ class BetterWorstCertificate:
 
 @dataclass(frozen=True, slots=True)
 class PointwiseCertificate:
-    """The same actions and memory for no more ticks: leaves hold a lower bound of the value of the ticks saved.
-
-    The gain, less the difference in size, is at least `gain` in every world, and above 0 in `world`.
-    """
+    """The same actions and memory for no more ticks: leaves hold a lower bound of the value of the ticks saved, which less
+    the difference in size is at least `gain` in every world, and above 0 in `world`."""
 
     cases: tuple[Case, ...]
     gain: Fraction
@@ -206,15 +192,8 @@ class PathCertificate:
     switch: int
 
 
-ValueCertificate: TypeAlias = (
-    BoundsCertificate
-    | BetterCertificate
-    | BetterWorstCertificate
-    | PointwiseCertificate
-    | NotBetterCertificate
-    | NotBetterHereCertificate
-    | NotBetterWorstCertificate
-    | OptimalityCertificate
-)
+Better: TypeAlias = BetterCertificate | BetterWorstCertificate | PointwiseCertificate
+Worse: TypeAlias = NotBetterCertificate | NotBetterHereCertificate | NotBetterWorstCertificate
+ValueCertificate: TypeAlias = BoundsCertificate | Better | Worse | OptimalityCertificate
 RequirementCertificate: TypeAlias = InvariantCertificate | RankCertificate | PathCertificate
 Certificate: TypeAlias = ValueCertificate | RequirementCertificate

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from fractions import Fraction
 from functools import cache
 from itertools import islice, product
-from math import gcd, prod
+from math import prod
 from typing import TypeAlias
 
 from dsl import syntax as s
 from dsl.check import check_code, check_declarations
-from dsl.codec import CodecError, decode_tree, digest_node, encode_tree
+from dsl.codec import digest_node, is_canonical
 from dsl.interp import Evaluator
 from dsl.machine import ActionTuple, Program, ReplyTuple, StateTuple, Task, UnknownTuple, World
 from dsl.polynomial import Weight
-from dsl.types import Value, Variable, cardinality, inhabits, values
+from dsl.types import Value, Variable, are_values, cardinality, is_rational, values
 from proofs.kernel.region import Region, TooMany
-from proofs.kernel.theorem import CertificateError
+from proofs.kernel.theorem import CertificateError, require
 from proofs.kernel.totality import Gap, find_gaps_in_code, find_gaps_in_declarations
 
 WORLDS_MAX = 100_000
 POINTS_MAX = 1_000_000
 
-StartWorld: TypeAlias = tuple[tuple[Value, ...], tuple[tuple[StateTuple, Weight], ...]]
+StartStates: TypeAlias = tuple[tuple[StateTuple, Weight], ...]
+StartWorld: TypeAlias = tuple[tuple[Value, ...], StartStates]
 """A joint value of the `any` variables, and the start states it leaves with their weights, none identically 0."""
 
 
@@ -35,22 +35,6 @@ class NotTotal(CertificateError):
         super().__init__("; ".join(gap.message for gap in gaps))
 
 
-def _require_canonical(tree: s.Node) -> None:
-    """Raise CertificateError for a tree that its canonical form does not give back, such as one that holds lists."""
-    try:
-        same = decode_tree(encode_tree(tree), type(tree)) == tree
-    except CodecError as error:
-        raise CertificateError(f"a tree that is not in canonical form: {error}") from None
-    if not same:
-        raise CertificateError("a tree that is not in canonical form")
-
-
-def are_values(variables: Iterable[Variable], given: object) -> bool:
-    """Whether any Python object at all is a joint value of the variables."""
-    kinds = [v.type for v in variables]
-    return type(given) is tuple and len(given) == len(kinds) and all(map(inhabits, kinds, given))
-
-
 class Chapter:
     """A task made by the kernel itself from declarations, and the programs that act in it.
 
@@ -59,7 +43,7 @@ class Chapter:
     """
 
     def __init__(self, declarations: s.Declarations) -> None:
-        _require_canonical(declarations)
+        require(is_canonical(declarations), "a tree that is not in canonical form")
         self.task: Task = check_declarations(declarations)
         gaps = find_gaps_in_declarations(self.task)
         if gaps:
@@ -84,7 +68,7 @@ class Chapter:
         """Code checked and proved total; raises DslError or NotTotal."""
         digest = digest_node(code)
         if digest not in self._programs:
-            _require_canonical(code)
+            require(is_canonical(code), "a tree that is not in canonical form")
             program = check_code(self.task, code)
             gaps = find_gaps_in_code(program)
             if gaps:
@@ -116,22 +100,21 @@ class Chapter:
 
     def start_of(self, world: World) -> StartWorld:
         """The start of one world; raises CertificateError where there is no such world."""
-        if type(world) is not World:
-            raise CertificateError(f"{world} is no world")
-        task, whole = self.task, Region.whole(self.task, world.unknowns)
-        if not are_values(task.unknowns, world.unknowns):
-            raise CertificateError(f"{world} is no world: its unknowns are no values of theirs")
-        if type(world.rationals) is not tuple or not all(map(is_rational, world.rationals)):
-            raise CertificateError(f"{world} is no world: its rational unknowns are no rationals")
-        if not whole.holds(task, world.rationals):
-            raise CertificateError(f"{world} is no world: its rational unknowns are out of bounds")
-        if are_values(task.any_states, world.starts):
-            names = (v.name for v in (*task.unknowns, *task.any_states))
-            local = dict(zip(names, (*world.unknowns, *world.starts), strict=True))
-            evaluator = Evaluator(task.names)
-            if all(evaluator.value(condition, local) for condition in task.start_conditions):
-                return self._start_world(world.starts, world.unknowns)
-        raise CertificateError(f"{world} is no world: it cannot start there")
+        require(type(world) is World, f"{world} is no world")
+        task, no_world = self.task, f"{world} is no world: "
+        require(are_values(task.unknowns, world.unknowns), no_world + "its unknowns are no values")
+        fine = type(world.rationals) is tuple and all(map(is_rational, world.rationals))
+        require(fine, no_world + "its rational unknowns are no rationals")
+        whole = Region.whole(task, world.unknowns)
+        fine = whole.holds(task, world.rationals)
+        require(fine, no_world + "its rational unknowns are out of bounds")
+        fine = are_values(task.any_states, world.starts)
+        require(fine, no_world + "it cannot start there")
+        names = (v.name for v in (*task.unknowns, *task.any_states))
+        local = dict(zip(names, (*world.unknowns, *world.starts), strict=True))
+        holds = (Evaluator(task.names).value(p, local) for p in task.start_conditions)
+        require(all(holds), no_world + "it cannot start there")
+        return self._start_world(world.starts, world.unknowns)
 
     def only_world(self) -> World | None:
         """The world, where there is but one."""
@@ -160,11 +143,3 @@ def _count(variables: tuple[Variable, ...], most: int) -> int:
     if count > most:
         raise TooMany(f"more than {most:,} values of {', '.join(v.name for v in variables)}")
     return count
-
-
-def is_rational(value: object) -> bool:
-    """Whether any Python object at all is a rational in lowest terms."""
-    if type(value) is not Fraction:
-        return False
-    above, below = value.numerator, value.denominator
-    return type(above) is int and type(below) is int and below >= 1 and gcd(above, below) == 1

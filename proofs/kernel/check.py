@@ -10,13 +10,14 @@ from typing import TypeAlias, cast
 from dsl import syntax as s
 from dsl.machine import Program, World
 from dsl.polynomial import PolynomialTooLarge, Weight, substitute
+from dsl.types import is_rational
 from proofs.kernel import certificate as c
 from proofs.kernel import requirements, rules
 from proofs.kernel import theorem as t
-from proofs.kernel.chapter import Chapter, StartWorld, is_rational
+from proofs.kernel.chapter import Chapter, StartWorld
 from proofs.kernel.region import Region, bernstein
 from proofs.kernel.rules import Pairs, Place
-from proofs.kernel.theorem import CertificateError, Theorem
+from proofs.kernel.theorem import CertificateError, Theorem, require
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ class Breaks:
     code: s.Code
 
 
+Rule: TypeAlias = Callable[[Place, tuple[c.Table, ...]], Pairs]
+Found: TypeAlias = list[tuple[Place, Pairs]]
 Obligation: TypeAlias = IsBetter | IsNotBetter | IsBounded | IsOptimal | IsChain | Keeps | Breaks
 
 
@@ -89,8 +92,7 @@ def check(obligation: Obligation, certificate: c.Certificate | tuple[Theorem, ..
     Raises CertificateError where a premise fails (NotTotal where code is not proved total), DslError where code does not
     check. The statement comes from the obligation's declarations and code alone, never from the certificate.
     """
-    if type(obligation.chapter) is not Chapter:
-        raise CertificateError("the chapter is not the kernel's own")
+    require(type(obligation.chapter) is Chapter, "the chapter is not the kernel's own")
     try:
         return t._make_theorem(_statement(obligation, certificate))
     except PolynomialTooLarge as error:
@@ -142,13 +144,12 @@ def _better(
     e >= 0 for `dominates`; e > 0 for `strictly`, and for `worst`, where the least of U_new then lies e above that of U_old.
     """
     gain, criterion = _rational(certificate.gain), chapter.task.utility.better
-    if gain < 0 or (gain == 0 and criterion != "dominates"):
-        raise CertificateError(f"a gain of {gain} in every world is not enough for `{criterion}`")
+    enough = gain > 0 or (gain == 0 and criterion == "dominates")
+    require(enough, f"a gain of {gain} in every world is not enough for `{criterion}`")
     rule = rules.better if isinstance(certificate, c.BetterCertificate) else rules.pointwise
     found = _every_world(chapter, certificate.cases, lambda p, x: rule(p, old, new, x, gain))
     high, low = _at(chapter, found, certificate.world)
-    if not low > high:
-        raise CertificateError(f"no gain is shown: {low} is not above {high}")
+    require(low > high, f"no gain is shown: {low} is not above {high}")
     about, world = _about(chapter, old, new), certificate.world
     if isinstance(certificate, c.PointwiseCertificate):
         return t.Improvement(*about, world, None, None, gain)
@@ -164,15 +165,10 @@ def _better_worst(
     --------------------------------------------------
       min U_new - min U_old >= l - u > 0 over worlds
     """
-    _require_worst(chapter)
-    level, world = _rational(certificate.level), certificate.world
-    of_new, of_old = level + chapter.size_cost(new), level + chapter.size_cost(old)
-    _every_world(chapter, certificate.cases, lambda p, x: rules.at_least(p, new, x, of_new))
-    bound, _ = _here(chapter, world, certificate.old, lambda p, x: rules.at_most(p, old, x, of_old))
-    high = bound - chapter.size_cost(old)
-    if not high < level:
-        raise CertificateError(f"no gain is shown: {level} is not above {high}")
-    return t.Improvement(*_about(chapter, old, new), world, high, level, level - high)
+    level, high = _least(chapter, new, certificate, old, certificate.old)
+    require(high < level, f"no gain is shown: {level} is not above {high}")
+    about, world = _about(chapter, old, new), certificate.world
+    return t.Improvement(*about, world, high, level, level - high)
 
 
 def _not_better(
@@ -200,13 +196,11 @@ def _not_better_here(
                  new is no improvement on old
     """
     world, criterion = certificate.world, chapter.task.utility.better
-    if criterion == "worst":
-        raise CertificateError("one world says nothing about the least over worlds")
+    require(criterion != "worst", "one world says nothing about the least over worlds")
     high, low = _here(
         chapter, world, certificate.leaf, lambda p, x: rules.not_better(p, old, new, x)
     )
-    if not high < low and criterion != "strictly":
-        raise CertificateError(f"no loss is shown: {high} is not below {low}")
+    require(high < low or criterion == "strictly", f"no loss is shown: {high} is not below {low}")
     return t.NoImprovement(*_about(chapter, old, new), world, low, high)
 
 
@@ -219,13 +213,25 @@ def _not_better_worst(
     ----------------------------------------------------
                min U_new <= min U_old over worlds
     """
-    _require_worst(chapter)
-    level, world = _rational(certificate.level), certificate.world
-    of_new, of_old = level + chapter.size_cost(new), level + chapter.size_cost(old)
-    _every_world(chapter, certificate.cases, lambda p, x: rules.at_least(p, old, x, of_old))
-    bound, _ = _here(chapter, world, certificate.new, lambda p, x: rules.at_most(p, new, x, of_new))
-    high = bound - chapter.size_cost(new)
-    return t.NoImprovement(*_about(chapter, old, new), world, level, high)
+    level, high = _least(chapter, old, certificate, new, certificate.new)
+    return t.NoImprovement(*_about(chapter, old, new), certificate.world, level, high)
+
+
+def _least(
+    chapter: Chapter,
+    program: Program,
+    certificate: c.BetterWorstCertificate | c.NotBetterWorstCertificate,
+    other: Program,
+    leaf: c.Leaf,
+) -> tuple[Fraction, Fraction]:
+    """U >= the level in every world for one program, and at most the level in the world that is named for the other."""
+    level, criterion = _rational(certificate.level), chapter.task.utility.better
+    require(criterion == "worst", f"the least over worlds says nothing about `{criterion}`")
+    low, high = level + chapter.size_cost(program), level + chapter.size_cost(other)
+    _every_world(chapter, certificate.cases, lambda p, x: rules.at_least(p, program, x, low))
+    rule: Rule = lambda p, x: rules.at_most(p, other, x, high)  # noqa: E731
+    bound, _ = _here(chapter, certificate.world, leaf, rule)
+    return level, bound - chapter.size_cost(other)
 
 
 _COMPARING: dict[tuple[type, type], Callable[..., t.Statement]] = {
@@ -242,12 +248,6 @@ def _about(chapter: Chapter, old: Program, new: Program) -> tuple[str, str, str,
     return chapter.digest, chapter.task.utility.better, old.digest, new.digest
 
 
-def _require_worst(chapter: Chapter) -> None:
-    criterion = chapter.task.utility.better
-    if criterion != "worst":
-        raise CertificateError(f"the least over worlds says nothing about `{criterion}`")
-
-
 # --- bounds, optimality, chains ------------------------------------------------------------------
 
 
@@ -261,8 +261,8 @@ def _bounds(chapter: Chapter, program: Program, certificate: c.BoundsCertificate
         if level is not None:
             bound = _rational(level)
             _every_world(chapter, cases, lambda p, x, r=rule, b=bound: r(p, program, x, b))  # type: ignore[misc]
-        elif cases != ():
-            raise CertificateError("there are tables for a bound that is not claimed")
+        else:
+            require(cases == (), "there are tables for a bound that is not claimed")
     return t.ValueBounds(chapter.digest, program.digest, certificate.lower, certificate.upper)
 
 
@@ -305,20 +305,15 @@ def _chain(chapter: Chapter, first: str, last: str, links: tuple[Theorem, ...]) 
         if not isinstance(statement, t.Improvement):
             raise CertificateError("a link of a chain must be a theorem of improvement")
         here = chapter.digest, chapter.task.utility.better
-        if (statement.declarations, statement.criterion) != here:
-            raise CertificateError("a link of a chain belongs to another chapter or criterion")
-        if statement.old != at:
-            raise CertificateError(f"a link of a chain starts at {statement.old}, not at {at}")
+        same = (statement.declarations, statement.criterion) == here
+        require(same, "a link of a chain belongs to another chapter or criterion")
+        require(statement.old == at, f"a link of a chain starts at {statement.old}, not at {at}")
         at, gain = statement.new, gain + statement.gain
-    if at != last:
-        raise CertificateError(f"the chain ends at {at}, not at {last}")
+    require(at == last, f"the chain ends at {at}, not at {last}")
     return t.Chain(chapter.digest, chapter.task.utility.better, first, last, len(links), gain)
 
 
 # --- worlds --------------------------------------------------------------------------------------
-
-Rule: TypeAlias = Callable[[Place, tuple[c.Table, ...]], Pairs]
-Found: TypeAlias = list[tuple[Place, Pairs]]
 
 
 def _every_world(chapter: Chapter, cases: tuple[c.Case, ...], rule: Rule) -> Found:
@@ -356,8 +351,8 @@ def _at_leaf(
     chapter: Chapter, region: Region, starts: tuple[StartWorld, ...], leaf: c.Leaf, rule: Rule
 ) -> tuple[Place, Pairs]:
     """What is shown at a leaf, whose multipliers must be as many as the rule asks for."""
-    if type(leaf) is not c.Leaf or type(leaf.multipliers) is not tuple:
-        raise CertificateError("a case ends in leaves")
+    fine = type(leaf) is c.Leaf and type(leaf.multipliers) is tuple
+    require(fine, "a case ends in leaves")
     unread = iter(leaf.multipliers)
 
     def read(difference: Weight, constraints: tuple[Weight, ...]) -> tuple[Fraction, ...]:
@@ -368,8 +363,8 @@ def _at_leaf(
 
     place = Place(chapter, region, starts, read)
     pairs = rule(place, leaf.tables)
-    if next(unread, None) is not None:
-        raise CertificateError("there are more multipliers than premises that need them")
+    left = next(unread, None) is not None
+    require(not left, "there are more multipliers than premises that need them")
     return place, pairs
 
 

@@ -7,33 +7,20 @@ affine: then Farkas multipliers show it, or, where the kernel needs no certifica
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import combinations, product
-from math import comb
 from typing import TypeAlias
 
+from dsl import boxes
 from dsl.machine import Task, UnknownTuple
-from dsl.polynomial import (
-    Polynomial,
-    Weight,
-    degree_of,
-    names_of,
-    polynomial,
-    substitute,
-    terms_of,
-    total_degree,
-)
+from dsl.polynomial import Polynomial, PolynomialTooLarge, Weight, substitute, total_degree
 from proofs.kernel.theorem import CertificateError
 
 Interval: TypeAlias = tuple[Fraction, Fraction]
 Box: TypeAlias = Mapping[str, Interval]
 Multipliers: TypeAlias = Callable[[Weight, tuple[Weight, ...]], tuple[Fraction, ...]]
 """Gives the Farkas multipliers, one for each constraint (each at least 0), that show a difference to be at least 0."""
-
-COEFFICIENTS_MAX = 100_000
-VERTICES_MAX = 20_000
 
 
 class TooMany(CertificateError):
@@ -101,14 +88,9 @@ class Region:
             return False
         if not all(low <= p <= high for p, (low, high) in zip(rationals, self.box, strict=True)):
             return False
-        return meets_assumptions(task, rationals)
-
-
-def meets_assumptions(task: Task, rationals: tuple[Fraction, ...]) -> bool:
-    """Whether a point meets every assumption."""
-    point = dict(zip((v.name for v in task.rationals), rationals, strict=True))
-    values = ((substitute(a.difference, point), a.exact) for a in task.assumptions)
-    return all(v == 0 if exact else v >= 0 for v, exact in values)  # type: ignore[operator]
+        point = dict(zip((v.name for v in task.rationals), rationals, strict=True))
+        values = ((substitute(a.difference, point), a.exact) for a in task.assumptions)
+        return all(v == 0 if exact else v >= 0 for v, exact in values)  # type: ignore[operator]
 
 
 def rate_box(task: Task) -> dict[str, Interval]:
@@ -158,44 +140,11 @@ def _require_farkas(
 
 
 def bernstein(weight: Weight, box: Box) -> list[Weight]:
-    """The Bernstein coefficients of a polynomial in the names of a box; other names stay in them."""
-    names = sorted(names_of(weight) & box.keys())
-    if not names:
-        return [weight]
-    degrees = [degree_of(weight, name) for name in names]
-    count = 1
-    for d in degrees:
-        count *= d + 1
-    if count > COEFFICIENTS_MAX:
-        raise TooMany(f"more than {COEFFICIENTS_MAX:,} Bernstein coefficients")
-    # powers of t in x = low + t (high - low), then from the power basis to the Bernstein basis, one name at a time
-    rows: list[dict[tuple[int, ...], Weight]] = [{}]
-    for monomial, coefficient in terms_of(weight):
-        exponents = dict(monomial)
-        index = tuple(exponents.pop(name, 0) for name in names)
-        rest = polynomial({tuple(sorted(exponents.items())): coefficient})
-        rows[0][index] = rows[0].get(index, Fraction(0)) + rest
-    values = rows[0]
-    for axis, (name, d) in enumerate(zip(names, degrees, strict=True)):
-        values = _along(values, axis, d, *box[name])
-    zero = Fraction(0)
-    return [values.get(index, zero) for index in product(*(range(d + 1) for d in degrees))]
-
-
-def _along(
-    values: Mapping[tuple[int, ...], Weight], axis: int, degree: int, low: Fraction, high: Fraction
-) -> dict[tuple[int, ...], Weight]:
-    width, found = high - low, dict[tuple[int, ...], Weight]()
-    for index, value in values.items():
-        e = index[axis]
-        for j in range(e + 1):
-            # the coefficient of t^j in (low + width t)^e
-            part = value * (comb(e, j) * low ** (e - j) * width**j)
-            for i in range(j, degree + 1):
-                at = (*index[:axis], i, *index[axis + 1 :])
-                share = Fraction(comb(i, j), comb(degree, j))
-                found[at] = found.get(at, Fraction(0)) + part * share
-    return found
+    """The Bernstein coefficients of a polynomial in the names of a box; other names stay in them. Raises TooMany."""
+    try:
+        return boxes.bernstein(weight, box)
+    except PolynomialTooLarge as error:
+        raise TooMany(str(error)) from None
 
 
 def _number(weight: Weight) -> Fraction:
@@ -231,41 +180,9 @@ def is_zero(task: Task, region: Region, weight: Weight) -> bool:
     return is_at_least_zero(task, region, weight) and is_at_least_zero(task, region, -weight)
 
 
-def vertices(task: Task, region: Region) -> Iterator[tuple[Fraction, ...]]:
-    """The vertices of what the assumptions leave of the region; none where they leave nothing. Raises TooMany.
-
-    A region is bounded, so that it is the hull of its vertices; each is the one solution of as many constraints, taken as
-    equations, as there are unknowns.
-    """
-    names = [v.name for v in task.rationals]
-    constraints = region.constraints(task)
-    if comb(len(constraints), len(names)) > VERTICES_MAX:
-        raise TooMany(f"more than {VERTICES_MAX:,} candidates for a vertex")
-    seen: set[tuple[Fraction, ...]] = set()
-    for chosen in combinations(constraints, len(names)):
-        point = solve_affine(chosen, names)
-        if point is not None and point not in seen and region.holds(task, point):
-            seen.add(point)
-            yield point
-
-
-def solve_affine(equations: tuple[Weight, ...], names: list[str]) -> tuple[Fraction, ...] | None:
-    """The only point at which affine polynomials, as many as there are names, are all 0; None where there is not one."""
-    rows: list[list[Fraction]] = []
-    for equation in equations:
-        coefficients = {m[0][0] if m else "": c for m, c in terms_of(equation)}
-        rows.append(
-            [coefficients.get(n, Fraction(0)) for n in names] + [-coefficients.get("", Fraction(0))]
-        )
-    for i in range(len(names)):
-        pivot = next((r for r in range(i, len(rows)) if rows[r][i]), None)
-        if pivot is None:
-            return None
-        rows[i], rows[pivot] = rows[pivot], rows[i]
-        head = rows[i][i]
-        rows[i] = [v / head for v in rows[i]]
-        for r in range(len(rows)):
-            if r != i and rows[r][i]:
-                factor = rows[r][i]
-                rows[r] = [a - factor * b for a, b in zip(rows[r], rows[i], strict=True)]
-    return tuple(row[-1] for row in rows)
+def vertices(task: Task, region: Region) -> tuple[tuple[Fraction, ...], ...]:
+    """The vertices of what the assumptions leave of the region; none where they leave nothing. Raises TooMany."""
+    try:
+        return boxes.vertices(region.constraints(task), [v.name for v in task.rationals])
+    except PolynomialTooLarge as error:
+        raise TooMany(str(error)) from None

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from dsl.machine import ActionTuple, Always, Program, Reach, Requirement, StateTuple
+from dsl.machine import ActionTuple, Always, Program, Reach, Requirement
 from dsl.polynomial import Weight, substitute
+from dsl.types import are_values
 from proofs.kernel import certificate as c
 from proofs.kernel.certificate import Pair
-from proofs.kernel.chapter import Chapter, are_values
+from proofs.kernel.chapter import Chapter, StartStates
 from proofs.kernel.region import Region
 from proofs.kernel.rules import require_reply
-from proofs.kernel.theorem import CertificateError
+from proofs.kernel.theorem import CertificateError, require
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,19 @@ class Run:
         """Whether a condition over states holds at a pair."""
         return self.chapter.task.holds(condition, pair[0], self.region.unknowns)
 
+    def holds_at(self, condition: Any, pair: Pair, actions: ActionTuple, after: Pair) -> bool:
+        """Whether a condition over steps holds of one."""
+        step = pair[0], actions, after[0]
+        return self.chapter.task.holds_at_step(condition, *step, self.region.unknowns)
+
+    def is_done(self, pair: Pair) -> bool:
+        """Whether the episode has ended at a pair."""
+        return self.chapter.is_done(pair[0], self.region.unknowns)
+
     def steps(self, pair: Pair, policy: str) -> Iterator[tuple[ActionTuple, Pair]]:
         """The actions and the pair that follows, of every step under a policy; none where the pair is done."""
         (state, memory), chapter, unknowns = pair, self.chapter, self.region.unknowns
-        if chapter.is_done(state, unknowns):
+        if self.is_done(pair):
             return
         known = self.region.fixed(chapter.task)
         decision = self.program.act(state, memory, policy=policy)
@@ -71,11 +81,11 @@ def require_kept(
     always = isinstance(requirement, Always)
     sets: Any = certificate.sets
     fits = always == isinstance(certificate, c.InvariantCertificate)
-    _require(fits, f"a {type(certificate).__name__} says nothing about {name}")
+    require(fits, f"a {type(certificate).__name__} says nothing about {name}")
     width = 2 if always else 3
     fine = type(sets) is tuple and all(type(s) is tuple and len(s) == width for s in sets)
     fine = fine and [s[0] for s in sets] == [region.unknowns for region in regions]
-    _require(fine, "there is not one set for each value of the unknowns, in order")
+    require(fine, "there is not one set for each value of the unknowns, in order")
     for region, (_, pairs, *ranks) in zip(regions, sets, strict=True):
         run = Run(chapter, program, region)
         reached = _invariant(run, pairs)
@@ -87,7 +97,7 @@ def require_kept(
 
 def _requirement(chapter: Chapter, name: str) -> Requirement:
     found = [r for r in chapter.task.requirements if r.name == name]
-    _require(len(found) == 1, f"there is no requirement {name}")
+    require(len(found) == 1, f"there is no requirement {name}")
     return found[0]
 
 
@@ -105,7 +115,7 @@ def _invariant(run: Run, pairs: tuple[Pair, ...]) -> list[Pair]:
     for _, states in run.chapter.start_worlds(run.region.unknowns):
         for state, _ in states:
             fine = (state, run.program.memory_start) in found
-            _require(fine, f"the start {state} is not in the invariant")
+            require(fine, f"the start {state} is not in the invariant")
     for pair in listed:
         for _, after in run.steps(pair, "main"):
             if after not in found:
@@ -120,14 +130,14 @@ def _always(run: Run, reached: list[Pair], requirement: Always) -> None:
     ------------------------------------------------------------------------------------------
                                    the program keeps `always P`
     """
-    task, name, condition = run.chapter.task, requirement.name, requirement.holds
+    name, condition = requirement.name, requirement.holds
     for pair in reached:
         if not requirement.of_step:
-            _require(run.holds(condition, pair), f"{name} does not hold at {pair}")
+            require(run.holds(condition, pair), f"{name} does not hold at {pair}")
             continue
-        for actions, (after, _) in run.steps(pair, "main"):
-            holds = task.holds_at_step(condition, pair[0], actions, after, run.region.unknowns)
-            _require(holds, f"{name} does not hold of a step from {pair}")
+        for actions, after in run.steps(pair, "main"):
+            holds = run.holds_at(condition, pair, actions, after)
+            require(holds, f"{name} does not hold of a step from {pair}")
 
 
 def _reach(
@@ -142,17 +152,19 @@ def _reach(
            from every pair with P that main reaches, F reaches Q within k steps
     """
     goal, limit, policy = requirement.goal, requirement.steps, requirement.policy
-    _require(policy in run.program.policies, f"there is no policy {policy}")
+    require(policy in run.program.policies, f"there is no policy {policy}")
     listed = run.listed(pair for pair, _ in ranks)
     rank = dict(zip(listed, (number for _, number in ranks), strict=True))
     for pair in reached:
         fine = pair in rank or not run.holds(requirement.source, pair) or run.holds(goal, pair)
-        _require(fine, f"{pair} has no rank, though the goal is still to be reached")
+        require(fine, f"{pair} has no rank, though the goal is still to be reached")
     for pair, number in rank.items():
         fine = type(number) is int and 1 <= number <= limit
-        _require(fine, f"the rank of {pair} is {number}, not 1..{limit}")
-        ended = run.chapter.is_done(pair[0], run.region.unknowns) or run.holds(goal, pair)
-        _require(not ended, f"{pair} has a rank, but is done or has reached the goal")
+        require(fine, f"the rank of {pair} is {number}, not 1..{limit}")
+        require(
+            not run.is_done(pair) and not run.holds(goal, pair),
+            f"{pair} has a rank, but is done or has reached the goal",
+        )
         for _, after in run.steps(pair, policy):
             if not ((after in rank and rank[after] < number) or run.holds(goal, after)):
                 raise CertificateError(f"the rank does not fall from {pair} to {after}")
@@ -176,71 +188,58 @@ def require_broken(
 
     The memory is what main leaves it at. Under a horizon H the path has at most H moves.
     """
-    requirement, task, world = _requirement(chapter, name), chapter.task, certificate.world
+    requirement, world = _requirement(chapter, name), certificate.world
     _, starts = chapter.start_of(world)
-    moves, switch, unknowns = certificate.moves, certificate.switch, world.unknowns
-    _require(type(moves) is tuple and all(type(m) is c.Move for m in moves), "a path is of moves")
-    _require(type(switch) is int and 0 <= switch <= len(moves), "the switch is outside the path")
-    horizon = task.utility.horizon
-    _require(horizon is None or len(moves) <= horizon, "the path is longer than the horizon")
-    reach = isinstance(requirement, Reach)
-    _require(reach or switch == len(moves), "a path is of steps of main")
-    policy = requirement.policy if isinstance(requirement, Reach) else "main"
-    policies = ["main"] * switch + [policy] * (len(moves) - switch)
-    states, actions = _walk(chapter, program, certificate, starts, policies)
+    run = Run(chapter, program, Region.point(world.unknowns, world.rationals))
+    moves, switch, horizon = certificate.moves, certificate.switch, chapter.task.utility.horizon
+    require(type(moves) is tuple and all(type(m) is c.Move for m in moves), "a path is of moves")
+    require(type(switch) is int and 0 <= switch <= len(moves), "the switch is outside the path")
+    require(horizon is None or len(moves) <= horizon, "the path is longer than the horizon")
+    later = ["main"] if isinstance(requirement, Always) else [requirement.policy]
+    policies = ["main"] * switch + later * (len(moves) - switch)
+    pairs, actions = _walk(run, certificate, starts, policies)
     if isinstance(requirement, Reach):
-        goal, rest, taken = requirement.goal, states[switch:], len(moves) - switch
-        _require(task.holds(requirement.source, rest[0], unknowns), "the switch is at no source")
-        _require(not any(task.holds(goal, x, unknowns) for x in rest), "the goal is reached")
-        ended = taken == requirement.steps or chapter.is_done(rest[-1], unknowns)
-        _require(ended and taken <= requirement.steps, "the path ends at no failure")
-    elif requirement.of_step:
-        _require(bool(moves), "a path ends in a step")
-        step = states[-2], actions[-1], states[-1]
-        fails = not task.holds_at_step(requirement.holds, *step, unknowns)
-        _require(fails, f"{name} holds of the last step")
+        rest, taken = pairs[switch:], len(moves) - switch
+        require(run.holds(requirement.source, rest[0]), "the switch is at no source")
+        require(not any(run.holds(requirement.goal, x) for x in rest), "the goal is reached")
+        ended = taken == requirement.steps or run.is_done(rest[-1])
+        require(ended and taken <= requirement.steps, "the path ends at no failure")
+        return
+    require(switch == len(moves), "a path is of steps of main")
+    if requirement.of_step:
+        require(bool(moves), "a path ends in a step")
+        fails = not run.holds_at(requirement.holds, pairs[-2], actions[-1], pairs[-1])
     else:
-        _require(
-            not task.holds(requirement.holds, states[-1], unknowns), f"{name} holds at the end"
-        )
+        fails = not run.holds(requirement.holds, pairs[-1])
+    require(fails, f"{name} holds at the end of the path")
 
 
 def _walk(
-    chapter: Chapter,
-    program: Program,
-    certificate: c.PathCertificate,
-    starts: tuple[tuple[StateTuple, Weight], ...],
-    policies: list[str],
-) -> tuple[list[StateTuple], list[ActionTuple]]:
-    """The states along a path and the actions between them, each step of positive weight under its policy."""
-    task, world, unknowns = chapter.task, certificate.world, certificate.world.unknowns
-    point = dict(zip((v.name for v in task.rationals), world.rationals, strict=True))
-    _require(are_values(task.states, certificate.start), "the path starts in no state")
+    run: Run, certificate: c.PathCertificate, starts: StartStates, policies: list[str]
+) -> tuple[list[Pair], list[ActionTuple]]:
+    """The pairs along a path and the actions between them, each step of positive weight under its policy."""
+    chapter, program, unknowns = run.chapter, run.program, run.region.unknowns
+    point, kinds = run.region.fixed(chapter.task), chapter.task.states
+    require(are_values(kinds, certificate.start), "the path starts in no state")
     weights = [w for x, w in starts if x == certificate.start]
-    _require(_is_positive(weights, point), "no episode starts where the path does")
-    states, actions, memory = [certificate.start], list[ActionTuple](), program.memory_start
+    require(_is_positive(weights, point), "no episode starts where the path does")
+    pairs, actions = [(certificate.start, program.memory_start)], list[ActionTuple]()
     for move, policy in zip(certificate.moves, policies, strict=True):
-        state = states[-1]
-        _require(policy in program.policies, f"there is no policy {policy}")
-        _require(not chapter.is_done(state, unknowns), f"the episode has ended at {state}")
+        state, memory = pairs[-1]
+        require(policy in program.policies, f"there is no policy {policy}")
+        require(not run.is_done(pairs[-1]), f"the episode has ended at {state}")
         decision = program.act(state, memory, policy=policy)
         rates = require_reply(chapter, state, decision.actions, unknowns, move.reply)
         rows = chapter.outcomes(state, decision.actions, unknowns, move.reply.finite)
         weights = [o.weight for o in rows if o.successor == move.successor]
-        _require(are_values(task.states, move.successor), "a move leads to no state")
-        _require(_is_positive(weights, {**point, **rates}), f"{state} does not lead to {move}")
+        require(are_values(kinds, move.successor), "a move leads to no state")
+        require(_is_positive(weights, {**point, **rates}), f"{state} does not lead to {move}")
         chapter.steps += 1
-        states.append(move.successor)
+        pairs.append((move.successor, decision.memory))
         actions.append(decision.actions)
-        memory = decision.memory
-    return states, actions
+    return pairs, actions
 
 
 def _is_positive(weights: Iterable[Weight], point: Mapping[str, Fraction]) -> bool:
     total = sum((substitute(weight, point) for weight in weights), Fraction(0))
     return isinstance(total, Fraction) and total > 0
-
-
-def _require(condition: bool, reason: str) -> None:
-    if not condition:
-        raise CertificateError(reason)

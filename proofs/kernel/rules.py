@@ -11,18 +11,18 @@ Every rule speaks of one `Place`. An inequality holds there if it holds for all 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from dsl.machine import ActionTuple, MemoryTuple, Program, ReplyTuple, StateTuple, UnknownTuple
 from dsl.polynomial import Polynomial, Weight, polynomial, show_weight, substitute
-from dsl.types import Variable
+from dsl.types import Variable, are_values, is_rational
 from proofs.kernel.certificate import Entry, Pair, Reply, Table
-from proofs.kernel.chapter import Chapter, StartWorld, are_values, is_rational
+from proofs.kernel.chapter import Chapter, StartWorld
 from proofs.kernel.region import Multipliers, Region, rate_box, require_at_least_zero
-from proofs.kernel.theorem import CertificateError
+from proofs.kernel.theorem import CertificateError, require
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,8 @@ class Place:
     multipliers: Multipliers
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One thing that may be done: actions, the memory kept, and what is earned at once, whatever is drawn."""
-
-    actions: ActionTuple
-    memory: MemoryTuple
-    earned: Fraction
+Choice: TypeAlias = tuple[ActionTuple, MemoryTuple, Fraction]
+"""One thing that may be done: actions, the memory kept, and what is earned at once, whatever is drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +101,7 @@ def upper_bound_of_every_program(place: Place, table: Table) -> Averages:
     T_a is the step with action a and no ticks: prices are at least 0, so ticks only lower a value; sensors and memory only
     restrict the choice, so x is a state alone. Source: Puterman, Theorem 6.2.2 (a); action types are finite.
     """
-    choices = tuple(Choice(a, (), Fraction(0)) for a in place.chapter.all_actions())
+    choices = tuple((a, (), Fraction(0)) for a in place.chapter.all_actions())
     return _bound(place, table, Player((), (), lambda *_: choices), upper=True)
 
 
@@ -121,19 +116,17 @@ def saving(place: Place, old: Program, new: Program, table: Table) -> Averages:
     `lower_bound`. So both walk through the same pairs, whatever the adversary does; with its best choices against the new
     program V_new = E(r - c t_old) + E(c (t_old - t_new)) >= V_old + L.
     """
-    if old.memories != new.memories or old.memory_start != new.memory_start:
-        raise CertificateError("the programs differ in their memory or its start")
+    same = (old.memories, old.memory_start) == (new.memories, new.memory_start)
+    require(same, "the programs differ in their memory or its start")
     price = place.chapter.task.utility.tick_price
 
     def choices(state: StateTuple, memory: MemoryTuple) -> tuple[Choice, ...]:
         before, after = old.act(state, memory), new.act(state, memory)
         if (before.actions, before.memory) != (after.actions, after.memory):
-            raise CertificateError(f"the programs differ at state {_shown((state, memory))}")
+            raise CertificateError(f"the programs differ at {_shown((state, memory))}")
         if after.ticks > before.ticks:
-            raise CertificateError(
-                f"the new program takes more ticks at state {_shown((state, memory))}"
-            )
-        return (Choice(after.actions, after.memory, price * (before.ticks - after.ticks)),)
+            raise CertificateError(f"the new program takes more ticks at {_shown((state, memory))}")
+        return ((after.actions, after.memory, price * (before.ticks - after.ticks)),)
 
     player = Player(new.memories, new.memory_start, choices, rewarded=False)
     return _bound(place, table, player, upper=False)
@@ -144,7 +137,7 @@ def _player(place: Place, program: Program) -> Player:
 
     def choices(state: StateTuple, memory: MemoryTuple) -> tuple[Choice, ...]:
         decision = program.act(state, memory)
-        return (Choice(decision.actions, decision.memory, -price * decision.ticks),)
+        return ((decision.actions, decision.memory, -price * decision.ticks),)
 
     return Player(program.memories, program.memory_start, choices)
 
@@ -216,8 +209,8 @@ def _less_size(place: Place, program: Program, values: Averages) -> Averages:
 
 
 def _exactly(count: int, tables: tuple[Table, ...]) -> tuple[Table, ...]:
-    if type(tables) is not tuple or len(tables) != count:
-        raise CertificateError(f"a leaf holds {count} tables here")
+    fine = type(tables) is tuple and len(tables) == count
+    require(fine, f"a leaf holds {count} tables here")
     return tables
 
 
@@ -236,47 +229,35 @@ def _require(place: Place, difference: Weight, what: str) -> None:
 def _bound(place: Place, table: Table, player: Player, *, upper: bool) -> Averages:
     """Check every premise of a bound, and average it at the starts."""
     chapter, utility = place.chapter, place.chapter.task.utility
-    layers = [_listed(place, layer, player, upper) for layer in _layers(table)]
-    if utility.horizon is None:
-        if not 0 <= utility.discount < 1:
-            raise CertificateError("the discount must be at least 0 and below 1")
-        if len(layers) != 1:
-            raise CertificateError(f"under a discount there is one layer, found {len(layers)}")
-        below: list[Listed | None] = [*layers]
-    else:
-        if len(layers) != utility.horizon:
-            raise CertificateError(
-                f"the horizon asks for {utility.horizon} layers, found {len(layers)}"
-            )
+    fine = type(table) is Table and type(table.layers) is tuple
+    require(fine, "a bound needs a table of layers")
+    layers = [_listed(place, layer, player, upper) for layer in table.layers]
+    found, below = len(layers), list[Listed | None](layers)
+    if utility.horizon is not None:
+        wanted = f"the horizon asks for {utility.horizon} layers, found {found}"
+        require(found == utility.horizon, wanted)
         below = [None, *layers[:-1]]
-    known = place.region.fixed(chapter.task)
+    else:
+        require(0 <= utility.discount < 1, "the discount must be at least 0 and below 1")
+        require(found == 1, f"under a discount there is one layer, found {found}")
     chosen: dict[Pair, tuple[Choice, ...]] = {}
     for k, (layer, reached) in enumerate(zip(layers, below, strict=True)):
         for pair, (value, named) in layer.items():
             if pair not in chosen:
                 chosen[pair] = player.choices(*pair)
             replies = named or (None,) * len(chosen[pair])
-            if len(replies) != len(chosen[pair]):
-                raise CertificateError(
-                    f"one reply is named for each choice at state {_shown(pair)}"
-                )
-            for choice, named_reply in zip(chosen[pair], replies, strict=True):
-                for reply, also in _replies(place, pair[0], choice, named_reply):
+            fine = len(replies) == len(chosen[pair])
+            require(fine, "one reply is named for each choice of a state")
+            for choice, reply in zip(chosen[pair], replies, strict=True):
+                for answer in _answers(place, pair[0], choice[0], reply):
                     chapter.steps += 1
-                    draws = _draws(place, pair[0], choice, reply, {**known, **also})
-                    after = _after(place, pair, choice, draws, reached, player.rewarded)
+                    after = _after(place, pair, choice, answer, reached, player.rewarded)
                     difference = value - after if upper else after - value
                     if isinstance(difference, Polynomial) or difference < 0:
-                        what = f"the inequality fails at state {_shown(pair)}, layer {k}: "
+                        what = f"the inequality fails at {_shown(pair)}, layer {k}: "
                         what += f"{show_weight(value)} against {show_weight(after)}"
                         _require(place, difference, what)
     return _at_starts(place, layers[-1], player)
-
-
-def _layers(table: Table) -> tuple[tuple[Entry, ...], ...]:
-    if type(table) is not Table or type(table.layers) is not tuple:
-        raise CertificateError("a bound needs a table of layers")
-    return table.layers
 
 
 def _listed(place: Place, layer: tuple[Entry, ...], player: Player, upper: bool) -> Listed:
@@ -291,15 +272,11 @@ def _listed(place: Place, layer: tuple[Entry, ...], player: Player, upper: bool)
             raise CertificateError(f"{entry} lists no memory of this program")
         pair = entry.state, entry.memory
         if pair in found:
-            raise CertificateError(f"state {_shown(pair)} is listed twice")
+            raise CertificateError(f"{_shown(pair)} is listed twice")
         if place.chapter.is_done(entry.state, unknowns):
-            raise CertificateError(
-                f"state {_shown(pair)} is listed, but the episode has ended there"
-            )
+            raise CertificateError(f"{_shown(pair)} is listed, but the episode has ended there")
         if bool(entry.replies) != answered or any(type(r) is not Reply for r in entry.replies):
-            raise CertificateError(
-                f"replies are named at state {_shown(pair)} where there is nobody, or not"
-            )
+            raise CertificateError(f"replies are named at {_shown(pair)} to nobody, or not")
         found[pair] = _affine(place, entry.value, known, pair), entry.replies
     return found
 
@@ -316,24 +293,22 @@ def _affine(place: Place, value: object, known: Mapping[str, Fraction], pair: Pa
             return substitute(made, known)
     except (LookupError, TypeError, ValueError):
         pass
-    raise CertificateError(
-        f"the value at state {_shown(pair)} is no rational, nor affine in the unknowns"
-    )
+    raise CertificateError(f"the value at {_shown(pair)} is no rational, nor affine in unknowns")
 
 
-def _replies(
-    place: Place, state: StateTuple, choice: Choice, named: Reply | None
-) -> Iterator[tuple[ReplyTuple, Mapping[str, Fraction]]]:
-    """What the adversary may do that a premise must answer for, with the rates that are fixed by it.
+def _answers(
+    place: Place, state: StateTuple, actions: ActionTuple, named: Reply | None
+) -> list[tuple[ReplyTuple, Mapping[str, Fraction]]]:
+    """The replies that a premise must answer for, with the unknowns and rates that are numbers then.
 
-    The reply that is named; else every finite reply, its rates open.
+    The one that is named; else every finite one, its rates open.
     """
     chapter, unknowns = place.chapter, place.region.unknowns
-    if named is not None:
-        yield named.finite, require_reply(chapter, state, choice.actions, unknowns, named)
-        return
-    for reply in chapter.replies(state, choice.actions, unknowns):
-        yield reply, {}
+    known = place.region.fixed(chapter.task)
+    if named is None:
+        return [(reply, known) for reply in chapter.replies(state, actions, unknowns)]
+    rates = require_reply(chapter, state, actions, unknowns, named)
+    return [(named.finite, {**known, **rates})]
 
 
 def require_reply(
@@ -352,39 +327,30 @@ def require_reply(
     raise CertificateError(f"{reply} is no reply that is allowed at state {state} to {actions}")
 
 
-def _draws(
-    place: Place,
-    state: StateTuple,
-    choice: Choice,
-    reply: ReplyTuple,
-    known: Mapping[str, Fraction],
-) -> Iterator[tuple[Weight, Weight, StateTuple]]:
-    for o in place.chapter.outcomes(state, choice.actions, place.region.unknowns, reply):
-        weight = substitute(o.weight, known) if known else o.weight
-        if weight != 0:
-            yield weight, substitute(o.reward, known) if known else o.reward, o.successor
-
-
 def _after(
     place: Place,
     pair: Pair,
     choice: Choice,
-    draws: Iterator[tuple[Weight, Weight, StateTuple]],
+    answer: tuple[ReplyTuple, Mapping[str, Fraction]],
     reached: Listed | None,
     rewarded: bool,
 ) -> Weight:
     """(T^y v)(x) for one choice and one reply; `reached` gives v, or None for v = 0 with no step to go."""
-    discount = place.chapter.task.utility.discount
-    total: Weight = choice.earned
-    for weight, reward, successor in draws:
+    chapter, unknowns, (reply, known) = place.chapter, place.region.unknowns, answer
+    actions, memory, earned = choice
+    discount, total = chapter.task.utility.discount, cast(Weight, earned)
+    for outcome in chapter.outcomes(pair[0], actions, unknowns, reply):
+        weight, reward = outcome.weight, outcome.reward
+        if known:
+            weight, reward = substitute(weight, known), substitute(reward, known)
         if rewarded:
             total += weight * reward
-        if reached is None or place.chapter.is_done(successor, place.region.unknowns):
+        if weight == 0 or reached is None or chapter.is_done(outcome.successor, unknowns):
             continue
-        following = successor, choice.memory
+        following = outcome.successor, memory
         if following not in reached:
             raise CertificateError(
-                f"state {_shown(following)} is reached from {_shown(pair)}, but not listed"
+                f"{_shown(following)} is reached from {_shown(pair)}, but not listed"
             )
         total += discount * weight * reached[following][0]
     return total
@@ -399,7 +365,9 @@ def _at_starts(place: Place, values: Listed, player: Player) -> Averages:
             if weight == 0 or place.chapter.is_done(state, place.region.unknowns):
                 continue
             if (state, player.start) not in values:
-                raise CertificateError(f"the start {_shown((state, player.start))} is not listed")
+                raise CertificateError(
+                    f"the start in {_shown((state, player.start))} is not listed"
+                )
             total += weight * values[state, player.start][0]
         found.append(total)
     return tuple(found)
@@ -407,4 +375,4 @@ def _at_starts(place: Place, values: Listed, player: Player) -> Averages:
 
 def _shown(pair: Pair) -> str:
     state, memory = pair
-    return f"{state} with memory {memory}" if memory else str(state)
+    return f"state {state} with memory {memory}" if memory else f"state {state}"

@@ -15,6 +15,12 @@ class CertificateError(Exception):
     """Evidence that does not hold: which premise failed, with both sides."""
 
 
+def require(condition: bool, reason: str) -> None:
+    """Raise CertificateError with the reason unless the condition holds."""
+    if not condition:
+        raise CertificateError(reason)
+
+
 @dataclass(frozen=True, slots=True)
 class ValueBounds:
     """lower <= V <= upper at the starts of every world (V: value without size), for one program; a side may be unknown."""
@@ -48,9 +54,8 @@ class Improvement:
 class NoImprovement:
     """The new program is no improvement by the criterion.
 
-    With `world`: there U(new) <= new_upper, and old_lower <= U(old), the two bounds apart as the criterion asks (under
-    `worst` old_lower bounds U(old) in every world). Without: in every world U(new) <= U(old); the bounds are given where
-    there is one world.
+    With `world`: there U(new) <= new_upper and old_lower <= U(old) (under `worst` in every world), apart as the criterion
+    asks. Without: in every world U(new) <= U(old); the bounds are given where there is one world.
     """
 
     declarations: str
@@ -64,10 +69,8 @@ class NoImprovement:
 
 @dataclass(frozen=True, slots=True)
 class Optimality:
-    """In no world does any program whatever beat this one by more than `gap`.
-
-    U(program) >= lower in every world, and no program exceeds `upper` in any.
-    """
+    """In no world does any program whatever beat this one by more than `gap`; U(program) >= lower in every world, and no
+    program exceeds `upper` in any."""
 
     declarations: str
     program: str
@@ -128,14 +131,10 @@ class Theorem:
     def __init_subclass__(cls, **kwargs: Any) -> Never:
         raise TypeError("Theorem has no subclasses")
 
-    def __copy__(self) -> Never:
-        raise TypeError("a theorem is not copied")
-
-    def __deepcopy__(self, memo: Any) -> Never:
-        raise TypeError("a theorem is not copied")
-
     def __reduce_ex__(self, protocol: Any) -> Never:
-        raise TypeError("a theorem is not pickled; store its certificate and check it again")
+        raise TypeError(
+            "a theorem is not copied or pickled; store its certificate and check it again"
+        )
 
     @property
     def statement(self) -> Statement:

@@ -1,0 +1,113 @@
+"""Polynomials on boxes: Bernstein coefficients, and the point at which affine ones vanish.
+
+On a box a polynomial lies between the least and the greatest of its Bernstein coefficients; those of a multi-affine one are
+its values at the corners (Garloff, 1985).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from itertools import combinations, product
+from math import comb
+from typing import TypeAlias
+
+from dsl.polynomial import (
+    PolynomialTooLarge,
+    Weight,
+    degree_of,
+    names_of,
+    polynomial,
+    substitute,
+    terms_of,
+)
+
+Interval: TypeAlias = tuple[Fraction, Fraction]
+Box: TypeAlias = Mapping[str, Interval]
+
+COEFFICIENTS_MAX = 100_000
+VERTICES_MAX = 20_000
+
+
+def bernstein(weight: Weight, box: Box) -> list[Weight]:
+    """The Bernstein coefficients of a polynomial in the names of a box; other names stay in them.
+
+    Raises PolynomialTooLarge above COEFFICIENTS_MAX.
+    """
+    names = sorted(names_of(weight) & box.keys())
+    if not names:
+        return [weight]
+    degrees = [degree_of(weight, name) for name in names]
+    count = 1
+    for d in degrees:
+        count *= d + 1
+    if count > COEFFICIENTS_MAX:
+        raise PolynomialTooLarge(f"more than {COEFFICIENTS_MAX:,} Bernstein coefficients")
+    # powers of t in x = low + t (high - low), then from the power basis to the Bernstein basis, one name at a time
+    rows: list[dict[tuple[int, ...], Weight]] = [{}]
+    for monomial, coefficient in terms_of(weight):
+        exponents = dict(monomial)
+        index = tuple(exponents.pop(name, 0) for name in names)
+        rest = polynomial({tuple(sorted(exponents.items())): coefficient})
+        rows[0][index] = rows[0].get(index, Fraction(0)) + rest
+    values = rows[0]
+    for axis, (name, d) in enumerate(zip(names, degrees, strict=True)):
+        values = _along(values, axis, d, *box[name])
+    zero = Fraction(0)
+    return [values.get(index, zero) for index in product(*(range(d + 1) for d in degrees))]
+
+
+def _along(
+    values: Mapping[tuple[int, ...], Weight], axis: int, degree: int, low: Fraction, high: Fraction
+) -> dict[tuple[int, ...], Weight]:
+    width, found = high - low, dict[tuple[int, ...], Weight]()
+    for index, value in values.items():
+        e = index[axis]
+        for j in range(e + 1):
+            # the coefficient of t^j in (low + width t)^e
+            part = value * (comb(e, j) * low ** (e - j) * width**j)
+            for i in range(j, degree + 1):
+                at = (*index[:axis], i, *index[axis + 1 :])
+                share = Fraction(comb(i, j), comb(degree, j))
+                found[at] = found.get(at, Fraction(0)) + part * share
+    return found
+
+
+def vertices(constraints: tuple[Weight, ...], names: list[str]) -> tuple[tuple[Fraction, ...], ...]:
+    """The vertices of the points at which affine polynomials are all at least 0; none where there is no such point.
+
+    A bounded region is the hull of its vertices; each is the one solution of as many constraints, taken as equations, as
+    there are names. Raises PolynomialTooLarge above VERTICES_MAX candidates.
+    """
+    if comb(len(constraints), len(names)) > VERTICES_MAX:
+        raise PolynomialTooLarge(f"more than {VERTICES_MAX:,} candidates for a vertex")
+    found: dict[tuple[Fraction, ...], None] = {}
+    for chosen in combinations(constraints, len(names)):
+        point = solve_affine(chosen, names)
+        if point is not None and point not in found:
+            here = dict(zip(names, point, strict=True))
+            if all(substitute(g, here) >= 0 for g in constraints):  # type: ignore[operator]
+                found[point] = None
+    return tuple(found)
+
+
+def solve_affine(equations: tuple[Weight, ...], names: list[str]) -> tuple[Fraction, ...] | None:
+    """The only point at which affine polynomials, as many as there are names, are all 0; None where there is not one."""
+    rows: list[list[Fraction]] = []
+    for equation in equations:
+        coefficients = {m[0][0] if m else "": c for m, c in terms_of(equation)}
+        rows.append(
+            [coefficients.get(n, Fraction(0)) for n in names] + [-coefficients.get("", Fraction(0))]
+        )
+    for i in range(len(names)):
+        pivot = next((r for r in range(i, len(rows)) if rows[r][i]), None)
+        if pivot is None:
+            return None
+        rows[i], rows[pivot] = rows[pivot], rows[i]
+        head = rows[i][i]
+        rows[i] = [v / head for v in rows[i]]
+        for r in range(len(rows)):
+            if r != i and rows[r][i]:
+                factor = rows[r][i]
+                rows[r] = [a - factor * b for a, b in zip(rows[r], rows[i], strict=True)]
+    return tuple(row[-1] for row in rows)
