@@ -39,15 +39,26 @@ def check_assumptions(
             found.append(assumption)
     if len(faults.found) > before or any(not isinstance(v.type, Rat) for v in rationals):
         return tuple(found)
-    for count in range(1, len(found) + 1):
-        if not can_hold(rationals, tuple(found[:count])):
-            message = "no values of the unknowns meet this assumption"
-            if count > 1:
-                message += " and those above it"
-            note = f"it says {_show(found[count - 1])}"
-            faults.add("G063", message, items[count - 1].condition, note=note)
-            break
+    if not can_hold(rationals, tuple(found)):
+        _report_contradiction(place, items, rationals, found)
     return tuple(found)
+
+
+def _report_contradiction(
+    place: ScopeBuilder,
+    items: list[s.Assume],
+    rationals: tuple[Variable, ...],
+    found: list[Assumption],
+) -> None:
+    """Report the first assumption that cannot hold beside those above it."""
+    fine = 0
+    while can_hold(rationals, tuple(found[: fine + 1])):
+        fine += 1
+    message = "no values of the unknowns meet this assumption"
+    if fine:
+        message += " and those above it"
+    note = f"it says {_show(found[fine])}"
+    place.faults.add("G063", message, items[fine].condition, note=note)
 
 
 def can_hold(rationals: tuple[Variable, ...], assumptions: tuple[Assumption, ...]) -> bool:

@@ -163,7 +163,7 @@ class EnvironmentChecker:
         observed = self._observed()
         assuming = self.place(named.rationals, _ASSUME)
         assumptions = check_assumptions(
-            assuming, self.of(s.Assume), named.rationals, self.discipline()
+            assuming, self.of(s.Assume)[:VARIABLES_MAX], named.rationals, self.discipline()
         )
         requirements = check_requirements(declarations.requirements, self.place, named)
         if not self.of(s.State):
@@ -406,7 +406,7 @@ class EnvironmentChecker:
             case s.Define(name, value):
                 kind = step.infer(value)
                 step.scope.types[name] = UNKNOWN if kind is None else kind
-                return Part(value, step, kind, {})
+                return Part(value, step, None, {})
             case s.Next(name, value):
                 step.expect(value, kinds[name], {}, f"{name}'")
                 return Part(value, step, kinds[name], {})
@@ -458,6 +458,7 @@ class EnvironmentChecker:
         kinds: tuple[tuple[list[Any], str], ...] = (
             (self.of(s.State), "state variables"),
             (self.of(s.Unknown), "unknowns"),
+            (self.of(s.Assume), "assumptions"),
             (self.of(s.Adversary), "adversaries"),
             (self.draws, "chance variables"),
         )
