@@ -397,7 +397,7 @@ def random_edits(rng: Random, old: s.Code, new: s.Code, spoil: str) -> tuple[Edi
     fine = [*derive_edits(old, s.Code(tuple(once))), *(AddSlot(slot) for slot in twice)]
     whole = {slot.name for slot in old.slots if rng.random() < 0.25}
     edits = list(dict.fromkeys(_coarse(old, new, e, whole) for e in fine))
-    if spoil == "same" or not edits:
+    if not edits:
         slot = rng.choice(old.slots)
         at, node = rng.choice(list(s.positions(slot)))
         edits.append(Replace(slot.name, at, digest_node(node), node))

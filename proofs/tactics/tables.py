@@ -8,12 +8,13 @@ from the last step back (`proofs.tactics.unroll`). What reads rational unknowns 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from math import isfinite, lcm
 from typing import TypeAlias
 
 from dsl.machine import Program, UnknownTuple
-from dsl.polynomial import Weight
+from dsl.polynomial import Weight, substitute
 from proofs.explicit import (
     Model,
     Play,
@@ -75,8 +76,19 @@ class Bounder:
         region = region or self.region
         key = (direction, grid, region if self.model.symbolic else self.region)
         if key not in self._found:
-            self._found[key] = self._find(direction, grid, key[2])
+            self._found[key] = self._started(self._find(direction, grid, key[2]), key[2])
         return self._found[key]
+
+    def _started(self, bound: Bound, region: Region) -> Bound:
+        """The bound over starts whose weights have the unknowns replaced that are fixed."""
+        fixed = region.fixed(self.chapter.task)
+        if not self.model.symbolic or not fixed:
+            return bound
+        starts = tuple(
+            replace(start, pairs=tuple((i, substitute(w, fixed)) for i, w in start.pairs))
+            for start in self.model.starts
+        )
+        return replace(bound, model=replace(bound.model, starts=starts))
 
     def _find(self, direction: Direction, grid: Grid, region: Region) -> Bound:
         utility = self.chapter.task.utility
