@@ -20,7 +20,7 @@ from dsl.polynomial import Polynomial, Weight, substitute
 from dsl.types import Value, values
 from proofs.encoder import Encoder
 from proofs.kernel.certificate import Entry, Pair, Reply, Table
-from proofs.kernel.region import Region, is_zero
+from proofs.kernel.region import Region, is_at_least_zero
 from proofs.premises import Premise, PremiseError, make_premise
 from proofs.rows import (
     Draw,
@@ -452,7 +452,7 @@ class _Bound:
 
     def _never(self, pair: Pair, following: Pair, draw: Draw) -> str:
         """That a draw which leads to what is not listed has no weight in this place."""
-        if not is_zero(self.task, self.place.region, draw.weight):
+        if not _is_zero(self.task, self.place.region, draw.weight):
             words = self.player.pair_words
             raise PremiseError(f"{words(following)} is reached from {words(pair)}, but not listed")
         return f"(= {draw.weight_text} 0.0)"
@@ -662,3 +662,10 @@ def _sized(side: Side, mark: str) -> str:
         return side.word
     bound = f"{side.word}.bound{mark}"
     return f"(- {bound} (* size_price {side.word}.nodes))" if side.nodes else bound
+
+
+def _is_zero(task: Task, region: Region, weight: Weight) -> bool:
+    """Whether a weight is 0 for all unknowns of the region and all rates: identically, or on what `assume` leaves."""
+    if weight == 0:
+        return True
+    return is_at_least_zero(task, region, weight) and is_at_least_zero(task, region, -weight)

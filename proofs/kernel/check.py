@@ -277,11 +277,8 @@ def _optimal(
     """
     gap = _rational(certificate.gap)
     found = _every_world(chapter, certificate.cases, lambda p, x: rules.optimal(p, program, x, gap))
-    lows, highs = list[Fraction](), list[Fraction]()
-    for place, pairs in found:
-        for high, low in pairs:
-            lows.append(min(_ends(place, low)))
-            highs.append(max(_ends(place, high)))
+    lows = [end for place, pairs in found for _, low in pairs for end in _ends(place, low)]
+    highs = [end for place, pairs in found for high, _ in pairs for end in _ends(place, high)]
     return t.Optimality(chapter.digest, program.digest, min(lows), max(highs), gap)
 
 

@@ -173,13 +173,6 @@ def is_at_least_zero(task: Task, region: Region, weight: Weight) -> bool:
     return True
 
 
-def is_zero(task: Task, region: Region, weight: Weight) -> bool:
-    """Whether a weight is 0 for all unknowns of the region and all rates: identically, or on what `assume` leaves."""
-    if weight == 0:
-        return True
-    return is_at_least_zero(task, region, weight) and is_at_least_zero(task, region, -weight)
-
-
 def vertices(task: Task, region: Region) -> tuple[tuple[Fraction, ...], ...]:
     """The vertices of what the assumptions leave of the region; none where they leave nothing. Raises TooMany."""
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 from dsl.machine import ActionTuple, Always, Program, Reach, Requirement
 from dsl.polynomial import Weight, substitute
@@ -78,21 +78,18 @@ def require_kept(
 ) -> None:
     """Raise CertificateError unless the certificate shows that the program keeps a requirement, in every world."""
     requirement, regions = _requirement(chapter, name), chapter.regions()
-    always = isinstance(requirement, Always)
-    sets: Any = certificate.sets
+    sets, always = cast(Any, certificate.sets), isinstance(requirement, Always)
     fits = always == isinstance(certificate, c.InvariantCertificate)
     require(fits, f"a {type(certificate).__name__} says nothing about {name}")
-    width = 2 if always else 3
-    fine = type(sets) is tuple and all(type(s) is tuple and len(s) == width for s in sets)
-    fine = fine and [s[0] for s in sets] == [region.unknowns for region in regions]
+    fine = type(sets) is tuple and all(len(found) == (2 if always else 3) for found in sets)
+    fine = fine and [found[0] for found in sets] == [region.unknowns for region in regions]
     require(fine, "there is not one set for each value of the unknowns, in order")
     for region, (_, pairs, *ranks) in zip(regions, sets, strict=True):
         run = Run(chapter, program, region)
-        reached = _invariant(run, pairs)
         if isinstance(requirement, Always):
-            _always(run, reached, requirement)
+            _always(run, _invariant(run, pairs), requirement)
         else:
-            _reach(run, reached, requirement, *ranks)
+            _reach(run, _invariant(run, pairs), requirement, *ranks)
 
 
 def _requirement(chapter: Chapter, name: str) -> Requirement:

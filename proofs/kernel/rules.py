@@ -27,10 +27,7 @@ from proofs.kernel.theorem import CertificateError, require
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where tables speak: a region of unknowns, and those of its worlds that differ in their `any` start.
-
-    `multipliers` gives Farkas multipliers as premises ask for them.
-    """
+    """Where tables speak: a region, those of its worlds that differ in their `any` start, and a source of multipliers."""
 
     chapter: Chapter
     region: Region
