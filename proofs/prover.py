@@ -17,6 +17,7 @@ import z3
 from proofs.premises import Premise
 
 MEMO_MAX = 4_096
+OUT_OF_RESOURCES = "max. resource limits exceeded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,9 @@ def _ask(text: str, rlimit: int, model: bool) -> Answer:
             return Unsat(used)
         if result == z3.sat:
             return Sat(used, _read_model(solver.model()) if model else {})
-        return Unknown(used, str(solver.reason_unknown()))
+        reason = str(solver.reason_unknown())
+        # nobody cancels a question but the limit
+        return Unknown(used, OUT_OF_RESOURCES if reason == "canceled" else reason)
     except z3.Z3Exception as error:
         return Unknown(used, f"Z3: {_message(error)}")
 

@@ -16,11 +16,14 @@ from dsl import syntax as s
 from dsl.machine import Program
 from dsl.parser import parse_machine
 from proofs import prover
-from proofs.kernel.certificate import Table
+from proofs.kernel.certificate import Entry, Table
 from proofs.kernel.chapter import Chapter
-from proofs.premises import Premise, PremiseError, bound_premise, comparison_premise, premise_text
+from proofs.kernel.region import Region
+from proofs.premise_bounds import Direction, Place, Side, bound_premises, comparison_premises
+from proofs.premises import Premise, PremiseError
 from proofs.prover import Sat, Unknown, Unsat, prove, prove_all
-from proofs.tactics.tables import Direction, Grid, ProgramBounds, bound_every_program
+from proofs.tactics import tables
+from proofs.tactics.tables import Grid, bound_every_program, bound_program
 
 RLIMIT = 10_000_000
 
@@ -61,18 +64,36 @@ def _pond(text: str = POND) -> tuple[Chapter, Program]:
     return chapter, chapter.program(machine.agent)
 
 
-def _bound(chapter: Chapter, program: Program, direction: Direction) -> Table:
-    return ProgramBounds(chapter, program).bound(direction, Grid.COARSE).table
+def _bound(
+    chapter: Chapter, program: Program, direction: Direction, grid: Grid = Grid.COARSE
+) -> Table:
+    side = tables.Direction.LOWER if direction == "lower" else tables.Direction.UPPER
+    return bound_program(chapter, program, side, grid).table()
+
+
+def _every(chapter: Chapter, grid: Grid = Grid.COARSE) -> Table:
+    return bound_every_program(chapter, grid).table()
+
+
+def _premise(table: Table, program: Program, direction: Direction) -> Premise:
+    (premise,) = _premises(program, table, program, direction)
+    return premise
+
+
+def _premises(
+    acting: Program, table: Table, program: Program | None, direction: Direction
+) -> list[Premise]:
+    place = Place(acting.task, Region.whole(acting.task, ()))
+    return bound_premises(place, table, program=program, direction=direction, name="the bound")
 
 
 def _lower(chapter: Chapter, program: Program) -> Premise:
-    table = _bound(chapter, program, Direction.LOWER)
-    return bound_premise(program.task, table, program=program, direction="lower")
+    return _premise(_bound(chapter, program, "lower"), program, "lower")
 
 
 def _moved(table: Table, index: int, by: Fraction) -> Table:
     layer = list(table.layers[0])
-    layer[index] = layer[index][0], layer[index][1] + by
+    layer[index] = replace(layer[index], value=layer[index].value + by)
     return Table((tuple(layer),))
 
 
@@ -81,14 +102,10 @@ def _moved(table: Table, index: int, by: Fraction) -> Table:
 
 def test_bounds_of_a_program_and_of_every_program_are_proved() -> None:
     chapter, program = _pond()
-    task = program.task
-    every = bound_every_program(chapter, Grid.COARSE).table
     premises = [
         _lower(chapter, program),
-        bound_premise(
-            task, _bound(chapter, program, Direction.UPPER), program=program, direction="upper"
-        ),
-        bound_premise(task, every, direction="upper"),
+        _premise(_bound(chapter, program, "upper"), program, "upper"),
+        *_premises(program, _every(chapter), None, "upper"),
     ]
     assert all(isinstance(prove(p, rlimit=RLIMIT), Unsat) for p in premises)
 
@@ -99,14 +116,10 @@ def test_bounds_of_random_machines_are_proved(seed: int, horizon: int | None) ->
     machine = random_machine(seed, horizon=horizon)
     chapter = Chapter(machine.declarations)
     program = chapter.program(machine.agent)
-    bounds = ProgramBounds(chapter, program)
-    lower = bounds.bound(Direction.LOWER, Grid.EXACT).table
-    upper = bounds.bound(Direction.UPPER, Grid.EXACT).table
-    every = bound_every_program(chapter, Grid.EXACT).table
     premises = [
-        bound_premise(program.task, lower, program=program, direction="lower"),
-        bound_premise(program.task, upper, program=program, direction="upper"),
-        bound_premise(program.task, every, direction="upper"),
+        _premise(_bound(chapter, program, "lower", Grid.EXACT), program, "lower"),
+        _premise(_bound(chapter, program, "upper", Grid.EXACT), program, "upper"),
+        *_premises(program, _every(chapter, Grid.EXACT), None, "upper"),
     ]
     for premise in premises:
         assert isinstance(prove(premise, rlimit=RLIMIT), Unsat), premise.text
@@ -114,8 +127,7 @@ def test_bounds_of_random_machines_are_proved(seed: int, horizon: int | None) ->
 
 def test_a_text_begins_with_the_claim_and_ends_with_the_question() -> None:
     chapter, program = _pond()
-    text = premise_text(program.task, program, _bound(chapter, program, Direction.LOWER), "lower")
-    lines = text.splitlines()
+    lines = _lower(chapter, program).text.splitlines()
     assert re.match(
         r"; Machine pond: 5 values bound the value of program [0-9a-f]{12} from below;", lines[0]
     )
@@ -161,27 +173,37 @@ def test_reserved_words_may_be_names() -> None:
     assert isinstance(prove(premise, rlimit=RLIMIT), Unsat)
 
 
+def _comparison(
+    new: Program, old: Program, above: Fraction, below: Fraction, gain: Fraction | None
+) -> Premise:
+    (premise,) = comparison_premises(
+        Place(new.task, Region.whole(new.task, ())),
+        Side("new", [above], new.size),
+        Side("old", [below], old.size),
+        name="the comparison",
+        claim="The new program is better.",
+        gain=gain,
+        strict=gain is None,
+    )
+    return premise
+
+
 @pytest.mark.parametrize(
-    ("new_bound", "old_bound", "better", "holds"),
+    ("above", "below", "gain", "holds"),
     [
-        (Fraction(1), Fraction(0), True, True),
-        (Fraction(0), Fraction(0), True, False),
-        (Fraction(0), Fraction(0), False, True),
-        (Fraction(1, 10**6), Fraction(0), False, False),
+        (Fraction(1), Fraction(0), None, True),
+        (Fraction(0), Fraction(0), None, False),
+        (Fraction(0), Fraction(0), Fraction(0), True),
+        (Fraction(1, 2), Fraction(0), Fraction(1, 2), True),
+        (Fraction(1, 2), Fraction(0), Fraction(501, 1000), False),
+        (Fraction(0), Fraction(1, 10**6), Fraction(0), False),
     ],
 )
 def test_a_comparison_is_decided(
-    new_bound: Fraction, old_bound: Fraction, better: bool, holds: bool
+    above: Fraction, below: Fraction, gain: Fraction | None, holds: bool
 ) -> None:
     _, program = _pond()
-    premise = comparison_premise(
-        program.task,
-        new=program,
-        old=program,
-        new_bound=new_bound,
-        old_bound=old_bound,
-        better=better,
-    )
+    premise = _comparison(program, program, above, below, gain)
     assert isinstance(prove(premise, rlimit=RLIMIT), Unsat if holds else Sat)
 
 
@@ -190,9 +212,7 @@ def test_a_comparison_charges_for_size() -> None:
     longer = chapter.program(
         s.Code((*program.code.slots, s.Param("spare", s.IntType(None, None), s.IntLit(1))))
     )
-    premise = comparison_premise(
-        program.task, new=longer, old=program, new_bound=Fraction(1, 10_000), old_bound=Fraction(0)
-    )
+    premise = _comparison(longer, program, Fraction(1, 10_000), Fraction(0), None)
     assert isinstance(prove(premise, rlimit=RLIMIT), Sat)
 
 
@@ -202,8 +222,8 @@ def test_a_comparison_charges_for_size() -> None:
 @pytest.mark.parametrize("index", range(5))
 def test_a_value_that_is_too_high_is_found(index: int) -> None:
     chapter, program = _pond()
-    table = _moved(_bound(chapter, program, Direction.LOWER), index, Fraction(1, 1000))
-    premise = bound_premise(program.task, table, program=program, direction="lower")
+    table = _moved(_bound(chapter, program, "lower"), index, Fraction(1, 1000))
+    premise = _premise(table, program, "lower")
     assert isinstance(prove(premise, rlimit=RLIMIT), Sat)
 
 
@@ -212,12 +232,11 @@ def test_an_upper_bound_of_one_program_is_none_of_every_program() -> None:
     worse = chapter.program(
         replace(program.code, slots=(s.Policy("main", (s.Assign("go", s.Name("left")),)),))
     )
-    listed = dict(_bound(chapter, worse, Direction.UPPER).layers[0])
-    every = bound_every_program(chapter, Grid.COARSE).table
-    table = Table((tuple((x, listed.get(x, v)) for x, v in every.layers[0]),))
-    assert isinstance(
-        prove(bound_premise(program.task, table, direction="upper"), rlimit=RLIMIT), Sat
-    )
+    listed = {e.state: e.value for e in _bound(chapter, worse, "upper").layers[0]}
+    layer = _every(chapter).layers[0]
+    table = Table((tuple(Entry(e.state, (), listed.get(e.state, e.value)) for e in layer),))
+    (premise,) = _premises(program, table, None, "upper")
+    assert isinstance(prove(premise, rlimit=RLIMIT), Sat)
 
 
 @pytest.mark.parametrize(
@@ -246,9 +265,9 @@ def test_a_wrong_statement_about_the_world_is_found(written: str, instead: str) 
 
 def test_a_successor_that_is_not_listed_is_an_error() -> None:
     chapter, program = _pond()
-    (layer,) = _bound(chapter, program, Direction.LOWER).layers
+    (layer,) = _bound(chapter, program, "lower").layers
     with pytest.raises(PremiseError, match=r"is reached from .*, but not listed"):
-        bound_premise(program.task, Table((layer[:-1],)), program=program, direction="lower")
+        _premise(Table((layer[:-1],)), program, "lower")
 
 
 def _broken_mod(op: str, left: Any, right: Any, expr: Any) -> Any:
