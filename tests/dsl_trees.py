@@ -174,7 +174,7 @@ SLOTS = st.one_of(
 @st.composite
 def codes(draw: st.DrawFn) -> s.Code:
     """An agent: some slots, one policy without a name, and perhaps further ones."""
-    slots = draw(st.lists(SLOTS, max_size=2))
+    slots: list[s.Slot] = draw(st.lists(SLOTS, max_size=2))
     for name in ["main", *draw(st.lists(NAMES, max_size=2, unique=True))]:
         slots.insert(draw(st.integers(0, len(slots))), s.Policy(name, draw(BODIES)))
     return s.Code(tuple(slots))
