@@ -14,6 +14,7 @@ from dsl.machine import Program, World
 from dsl.parser import parse_machine
 from proofs.games import TooLarge
 from proofs.kernel.certificate import (
+    BetterCertificate,
     BetterWorstCertificate,
     BoundsCertificate,
     Case,
@@ -44,6 +45,7 @@ from proofs.tactics.pieces import Stuck
 from proofs.tactics.requirements import find_requirement
 
 RLIMIT = 100_000_000
+Better = BetterCertificate | BetterWorstCertificate | PointwiseCertificate
 SEEDS = range(30)
 
 FERRY = """
@@ -194,8 +196,8 @@ def test_values_that_are_off_are_found() -> None:
     claims = (
         high,
         low,
-        replace(bounds, lower=(bounds.lower or 0) + 100),
-        replace(bounds, upper=(bounds.upper or 0) - 100),
+        replace(bounds, lower=(bounds.lower or Fraction(0)) + 100),
+        replace(bounds, upper=(bounds.upper or Fraction(0)) - 100),
     )
     for claim in claims:
         assert Sat in verdicts(list_premises(chapter.task, claim, old=None, new=program))
@@ -251,20 +253,15 @@ def test_improvements_by_every_criterion_are_proved(criterion: str) -> None:
     old, new = (t.replace("size_price 1/100_000", better) for t in (FERRY, EAST))
     chapter, before, after = pair(old, new)
     found = find_evidence(chapter, Bounders(chapter, before), Bounders(chapter, after))
-    answer = ask_about_improvement(
-        chapter.task,
-        before,
-        after,
-        found,
-        rlimit=RLIMIT,
-        threads=1,  # type: ignore[arg-type]
-    )
+    assert isinstance(found, Better)
+    answer = ask_about_improvement(chapter.task, before, after, found, rlimit=RLIMIT, threads=1)
     assert answer.says is SolverSays.PROVED, answer
+    lie: BetterCertificate | BetterWorstCertificate | PointwiseCertificate
     if isinstance(found, BetterWorstCertificate):
         lie = replace(found, level=found.level + 10)
     else:
-        lie = replace(found, gain=Fraction(1000))  # type: ignore[assignment, call-arg]
-    wrong = ask_about_improvement(chapter.task, before, after, lie, rlimit=RLIMIT, threads=1)  # type: ignore[arg-type]
+        lie = replace(found, gain=Fraction(1000))
+    wrong = ask_about_improvement(chapter.task, before, after, lie, rlimit=RLIMIT, threads=1)
     assert wrong.says is SolverSays.CONTRADICTS
 
 
@@ -291,9 +288,10 @@ def test_refusals_are_proved() -> None:
 def test_a_world_that_is_none_is_vacuous() -> None:
     chapter, before, after = pair(FERRY, EAST)
     found = find_evidence(chapter, Bounders(chapter, before), Bounders(chapter, after))
-    outside = World(found.world.starts, found.world.unknowns, (Fraction(2), Fraction(0)))  # type: ignore[union-attr]
-    lie = replace(found, world=outside)  # type: ignore[type-var]
-    answer = ask_about_improvement(chapter.task, before, after, lie, rlimit=RLIMIT, threads=1)  # type: ignore[arg-type]
+    assert isinstance(found, Better)
+    outside = World(found.world.starts, found.world.unknowns, (Fraction(2), Fraction(0)))
+    lie = replace(found, world=outside)
+    answer = ask_about_improvement(chapter.task, before, after, lie, rlimit=RLIMIT, threads=1)
     assert answer.says is SolverSays.UNKNOWN
 
 
