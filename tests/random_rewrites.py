@@ -401,21 +401,28 @@ def random_edits(rng: Random, old: s.Code, new: s.Code, spoil: str) -> tuple[Edi
         slot = rng.choice(old.slots)
         at, node = rng.choice(list(s.positions(slot)))
         edits.append(Replace(slot.name, at, digest_node(node), node))
-    first = edits[0]
     if spoil == "twice":
-        edits.append(first)
-    if not isinstance(first, Replace):
+        edits.append(edits[0])
+    if spoil not in ("stale", "place", "slot", "overlap"):
         return tuple(edits)
+    found = [i for i, edit in enumerate(edits) if isinstance(edit, Replace)]
+    wrong = digest_node(s.IntLit(rng.randint(0, 99)))
+    if not found:
+        slot = rng.choice(old.slots)
+        return (*edits, Replace(slot.name, (), wrong, slot))
+    first = found[0]
+    edit = edits[first]
+    assert isinstance(edit, Replace)
     if spoil == "stale":
-        edits[0] = replace(first, expected=digest_node(s.IntLit(rng.randint(0, 99))))
+        edits[first] = replace(edit, expected=wrong)
     elif spoil == "place":
-        edits[0] = replace(first, position=(*first.position, 99))
+        edits[first] = replace(edit, position=(*edit.position, 99))
     elif spoil == "slot":
-        edits[0] = replace(first, slot="nowhere")
-    elif spoil == "overlap":
-        slot_of = old.slot(first.slot)
+        edits[first] = replace(edit, slot="nowhere")
+    else:
+        slot_of = old.slot(edit.slot)
         assert slot_of is not None
-        edits.append(Replace(first.slot, (), digest_node(slot_of), slot_of))
+        edits.append(Replace(edit.slot, (), digest_node(slot_of), slot_of))
     return tuple(edits)
 
 
