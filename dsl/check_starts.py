@@ -12,7 +12,7 @@ from dsl.types import Value, show_value
 
 STARTS_MAX = 100_000
 """How many starts one world may draw."""
-POINTS_MAX = 1_000_000
+POINTS_MAX = 100_000
 """Up to how many joint values of `any` variables and finite unknowns are tried to find a start."""
 WORLDS_TRIED = 1_000
 """In how many worlds the starts are worked out here; in the others they are for the kernel to prove."""

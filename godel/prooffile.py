@@ -114,23 +114,27 @@ class ProofFile:
     @cached_property
     def obligation(self) -> Obligation:
         """What the certificate is to show, derived from the programs. Raises CodecError where parts do not fit."""
-        chapter, old, new = self.chapter, self.old, self.new
-        match self.certificate:
-            case OptimalityCertificate() if old is None and self.requirement is None:
+        chapter, old, new, name = self.chapter, self.old, self.new, self.requirement
+        match self.certificate, old, name:
+            case OptimalityCertificate(), None, None:
                 return IsOptimal(chapter, new)
-            case BoundsCertificate() if old is None and self.requirement is None:
+            case BoundsCertificate(), None, None:
                 return IsBounded(chapter, new)
-            case InvariantCertificate() | RankCertificate() if self.requirement is not None:
-                return Keeps(chapter, self.requirement, new)
-            case PathCertificate() if self.requirement is not None:
-                return Breaks(chapter, self.requirement, new)
-            case BetterCertificate() | BetterWorstCertificate() | PointwiseCertificate() if (
-                old is not None
+            case InvariantCertificate() | RankCertificate(), None, str():
+                return Keeps(chapter, name, new)
+            case PathCertificate(), None, str():
+                return Breaks(chapter, name, new)
+            case (
+                BetterCertificate() | BetterWorstCertificate() | PointwiseCertificate(),
+                s.Code(),
+                None,
             ):
                 return IsBetter(chapter, old, new)
             case (
-                NotBetterCertificate() | NotBetterHereCertificate() | NotBetterWorstCertificate()
-            ) if old is not None:
+                NotBetterCertificate() | NotBetterHereCertificate() | NotBetterWorstCertificate(),
+                s.Code(),
+                None,
+            ):
                 return IsNotBetter(chapter, old, new)
             case _:
                 raise CodecError("the certificate is not about what the proof holds")

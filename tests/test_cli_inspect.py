@@ -251,7 +251,7 @@ def test_a_counterexample_is_replayed(here: Path) -> None:
     assert (done.code, done.err) == (0, "")
     found = godel("cex", id_of("refused"), "--json").json
     assert found["schema"] == "godel/cex/1"
-    assert set(found["claim"]) == {"criterion", "old_lower", "new_upper"}
+    assert set(found["claim"]) == {"criterion", "world", "old_lower", "new_upper"}
     worse = next(
         e for e in entries("--all") if e["kind"] == "refused" and e["body"]["note"] == "patch"
     )
@@ -421,5 +421,6 @@ def test_json_of_every_reader_names_its_kind(here: Path) -> None:
     }
     for verb, kind in kinds.items():
         done = godel(*verb, "--json")
-        assert json.loads(done.out)["schema"] == f"godel/{kind}/1"
+        version = 2 if kind == "proof" else 1
+        assert json.loads(done.out)["schema"] == f"godel/{kind}/{version}"
         assert (done.code, done.err) == (0, "")

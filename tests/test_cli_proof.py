@@ -147,7 +147,7 @@ def test_no_altered_proof_proves_the_same(kind: str, here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{}", b"[]", b"null", b"{", b'{"schema": "godel/proof/1"}', b"\xff", b"[" * 9999]
+    "data", [b"", b"{}", b"[]", b"null", b"{", b'{"schema": "godel/proof/2"}', b"\xff", b"[" * 9999]
 )
 def test_what_is_no_proof_file_does_not_hold(data: bytes, here: Path) -> None:
     (here / "p").write_bytes(data)

@@ -11,11 +11,11 @@ from dsl.codes import CODES
 
 FILES: dict[str, tuple[bytes, int, str]] = {
     "empty": (b"", 3, "error[G001]: expected `machine`, found the end of the file"),
-    "latin": (b"machine caf\xe9", 3, "error[G002]: line 1 is not UTF-8"),
+    "latin": (b"machine caf\xe9", 3, "error[G044]: line 1 is not UTF-8"),
     "marked": (b"\xef\xbb\xbfmachine m", 3, "save the file as UTF-8 without a byte order mark"),
-    "utf16": ("machine m".encode("utf-16"), 3, "error[G002]"),
+    "utf16": ("machine m".encode("utf-16"), 3, "error[G044]"),
     "zeros": (b"machine m\0", 3, "U+0000 cannot stand in a machine file"),
-    "huge": (b" " * (1 << 20) + b"#", 3, "error[G003]: the file is larger than 1 MiB"),
+    "huge": (b" " * (1 << 20) + b"#", 3, "error[G043]: the file is larger than 1 MiB"),
 }
 
 

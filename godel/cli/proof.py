@@ -111,6 +111,7 @@ def _proof_of(book: Book, name: str, requirement: str | None) -> ProofFile:
         raise usage(f"entry {shown_id(entry.id)} is {entry.kind.value} and holds no proof")
     elif entry.kind is not Kind.ENDED:
         requirement = body["claim"].get("requirement")
+        old = old if requirement is None else None
     opening = book.entries[book.chapters[entry.seq]]
     blob = book.store.blob
     return ProofFile.from_blobs(
