@@ -16,11 +16,10 @@ from dsl import syntax as s
 from dsl.codec import canonical_json, decode_json, digest
 from dsl.parser import parse_machine, parse_patch
 from dsl.rewrite import Edit, Replace, derive_edits, replace_at
-from godel.evolve import Limits, Session, begin
+from godel.evolve import Limits, Session, begin, check_out
 from godel.ledger import ORIGIN, Kind, derive_id
 from godel.searching import FamilyDeclaration, Prices, SearchDeclaration
 from godel.store import Store
-from godel.versions import versions
 
 RLIMIT = 50_000_000
 
@@ -179,8 +178,8 @@ def write_ledger(store: Store) -> None:
     session.propose((Replace("main", (9,), digest(b""), s.IntLit(1)),), "nowhere")
     starved = Session.resume(store, rlimit=1, threads=1)
     propose(starved, "policy { move = ahead }")
-    body = {"task": "agent", "parent": starved.history.head, "code": here, "versions": versions()}
-    starved.append(Kind.CHECKOUT, body)
+    history = starved.history
+    check_out(store, history, starved.gate.chapter, history.load_code(here))
     Session.resume(store, rlimit=RLIMIT, threads=1).evolve(Limits(), lambda entry: None)
 
 
