@@ -149,6 +149,14 @@ PROVED = [
     "chance c: bool = match x { 0: { true: 1 }, else: { true: 1 / x, false: 1 - 1 / x } }\nx' = if c then x else 0",
     "x' = if x' < 9 then 0 else 1".replace("x' <", "x <"),
     "state cells: array[2] of int 0..3 = [0, 3]\ncells' = [cells[1], min(cells[0] + 1, 3)]",
+    "state x: int 0..7 = 0\nstate v: bits[4] = any\nx' = int(v >> 1)",
+    "state x: int 0..7 = 0\nstate v: bits[4] = any\nx' = int(udiv(v, v | 1) & 7)",
+    "state x: int 0..7 = 0\nstate v: bits[4] = any\nx' = (if ult(v, 4) then [1, 2, 3, 4][int(v)] else 0)",
+    "x' = fold m = 0 for i in 0..3: min(m + x, 7)",
+    "x' = ([1, 2, 3, 4] with { x mod 4: 0 })[go]",
+    "x' = (if forall i in 0..3: i < x implies 7 div (i + 1) > 0 then 1 else 0)",
+    "adversary y: int 0..7 where y <= x\nx' = x - y",
+    "unknown u: int 1..3\nx' = 7 div u",
 ]
 
 
@@ -192,6 +200,18 @@ BROKEN = [
         "G012",
         {"on": True, "y": 3},
     ),
+    ("state x: int 0..7 = 0\nstate v: bits[4] = any\nx' = int(v)", "G012", {"v": 8}),
+    (
+        "state x: int 0..7 = 0\nstate v: bits[4] = any\nx' = int(udiv(v, v - 3) & 7)",
+        "G013",
+        {"v": 3},
+    ),
+    ("x' = int(bits[3](1) << (x - 1))", "G031", {"x": 0}),
+    ("x' = fold m = 0 for i in 0..3: m + x", "G012", {"x": 2}),
+    ("x' = ([1, 2, 3, 4] with { x: 0 })[2]", "G014", {"x": 4}),
+    ("x' = (if exists i in 0..3: 7 div (i - x) == 9 then 1 else 0)", "G013", {"x": 0}),
+    ("adversary y: int 0..7 where y <= x\nx' = 7 - x - y", "G012", {"x": 4, "y": 4}),
+    ("unknown u: int 0..3\nx' = 7 div u", "G013", {"u": 0}),
 ]
 
 
