@@ -229,7 +229,7 @@ def test_replies_that_are_not_allowed_are_found(reply: Reply) -> None:
         (r"\(= \(\|policy\.seen'\| ([^()]*)\) #b01\)", r"(= (|policy.seen'| \1) #b11)"),
         (r"\(= \(policy\.ticks ([^()]*)\) \d+\)", r"(= (policy.ticks \1) 2)"),
         (r"\(not \(adversary\.allowed ([^()]*)\)\)", r"(adversary.allowed \1)"),
-        (r"\(= (\(\+ \(\* [^\n]*) 1\.0\)", r"(= \1 2.0)"),
+        (r"\(= (\(\+ [^\n]*\)) 1\.0\)", r"(= \1 2.0)"),
         (r"\(= \(\|water'\| ([^()]*)\) #b(...)\)", r"(= (bvadd (|water'| \1) #b001) #b\2)"),
         (r"\(= policy\.start\.seen #b01\)", r"(= policy.start.seen #b10)"),
         (r"\(not \(start\.allowed 0\)\)", r"(start.allowed 0)"),
