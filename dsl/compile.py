@@ -61,7 +61,7 @@ class CompiledTask:
     _done: Callable[..., Any] | None
     _allowed: Callable[..., Any] | None
     _symbols: tuple[Polynomial, ...]
-    _every: tuple[ReplyTuple, ...]
+    _every: tuple[ReplyTuple, ...] | None = None
 
     def is_done(self, state: StateTuple, unknowns: UnknownTuple = ()) -> bool:
         """Whether the episode has ended in this state."""
@@ -71,9 +71,11 @@ class CompiledTask:
         self, state: StateTuple, actions: ActionTuple, unknowns: UnknownTuple = ()
     ) -> tuple[ReplyTuple, ...]:
         """What the adversary may choose."""
-        if self._allowed is None:
-            return ((),)
         allowed = self._allowed
+        if allowed is None:
+            return ((),)
+        if self._every is None:
+            self._every = tuple(product(*(tuple(values(v.type)) for v in self.task.adversaries)))
         return tuple(r for r in self._every if allowed(*state, *actions, *r, *unknowns))
 
     def outcomes(
@@ -148,8 +150,7 @@ def _compile_task(task: Task) -> CompiledTask:
             joint = s.Binary("and", joint, condition)
         allowed = unit.function(joint, (*states, *chosen, *unknowns))
     step = unit.step(task, (*states, *chosen, *unknowns, *symbols))
-    every = tuple(product(*(tuple(values(v.type)) for v in task.adversaries)))
-    return CompiledTask(task, step, done, allowed, tuple(map(Polynomial.variable, symbols)), every)
+    return CompiledTask(task, step, done, allowed, tuple(map(Polynomial.variable, symbols)))
 
 
 def _compile_program(program: Program) -> CompiledProgram:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from dsl.codec import Json
 
 VERSION = "0.1.0"  # of this package; the build reads it from here
-KERNEL = 1
+KERNEL = 2
 
 
 @cache

@@ -9,6 +9,7 @@ from itertools import product
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
+from dsl.compile import compile_program, compile_task
 from dsl.machine import (
     ActionTuple,
     MemoryTuple,
@@ -103,12 +104,12 @@ def explore_program(
     chapter: Chapter, program: Program, unknowns: UnknownTuple = (), *, limit: int = STATES_MAX
 ) -> Model:
     """What a program makes of the world, against every reply. Raises TooLarge."""
-    price = chapter.task.utility.tick_price
+    price, compiled = chapter.task.utility.tick_price, compile_program(program)
 
     def choices(
         state: StateTuple, memory: MemoryTuple
     ) -> Sequence[tuple[ActionTuple, MemoryTuple, Weight]]:
-        decided = program.act(state, memory)
+        decided = compiled.act(state, memory)
         return ((decided.actions, decided.memory, price * decided.ticks),)
 
     return explore(
@@ -159,6 +160,7 @@ def _explore(
 ) -> Model:
     index: dict[Pair, int] = {}
     pairs: list[Pair] = []
+    world = compile_task(chapter.task)
 
     def number(pair: Pair) -> int:
         found = index.get(pair)
@@ -173,7 +175,7 @@ def _explore(
         Start(
             anywhere,
             tuple(
-                (number((x, memory_start)), w) for x, w in drawn if not chapter.is_done(x, unknowns)
+                (number((x, memory_start)), w) for x, w in drawn if not world.is_done(x, unknowns)
             ),
         )
         for anywhere, drawn in start_worlds(chapter, unknowns)
@@ -192,10 +194,10 @@ def _explore(
             for reply in replies:
                 reward: Weight = -cost
                 weights: dict[int, Weight] = {}
-                for outcome in chapter.outcomes(state, actions, unknowns, reply):
+                for outcome in world.outcomes(state, actions, unknowns, reply):
                     if rewarded:
                         reward = reward + outcome.weight * outcome.reward
-                    if not chapter.is_done(outcome.successor, unknowns):
+                    if not world.is_done(outcome.successor, unknowns):
                         at = number((outcome.successor, following))
                         weights[at] = (
                             weights[at] + outcome.weight if at in weights else outcome.weight
