@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
 from typing import TypeAlias
-from weakref import WeakKeyDictionary
 
 from dsl.compile import compile_program, compile_task
 from dsl.machine import (
@@ -20,38 +19,16 @@ from dsl.machine import (
 )
 from dsl.polynomial import Polynomial, Weight, degree_of, names_of, substitute
 from dsl.types import Rat, Value, show_type
-from proofs.games import (
-    FloatRow,
-    Row,
-    Successors,
-    TooLarge,
-    as_float,
-    float_discount,
-    float_row,
-    solve,
-    two_sided,
-    visits,
-)
+from proofs.games import TooLarge as TooLarge
 from proofs.kernel.certificate import Pair, Reply
 from proofs.kernel.chapter import WORLDS_MAX, Chapter
 from proofs.kernel.region import Region, TooMany, rate_box, vertices
-
-__all__ = [
-    "Row",
-    "Successors",
-    "TooLarge",
-    "as_float",
-    "float_discount",
-    "solve",
-    "visits",
-]
 
 NO_FORMULAS = "no rule for formulas yet"
 STATES_MAX = 200_000
 STEPS_MAX = 4_000_000
 POINTS_MAX = 64
 RATE_POINTS = 9
-UNKNOWNS_SAMPLED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,104 +309,6 @@ def names_of_step(step: Step) -> frozenset[str]:
     return frozenset(found)
 
 
-# --- a world to look at --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class WorldModel:
-    """A world to think about, without unknowns and adversary: live states, and a row for each state and action.
-
-    Finite unknowns and `any` starts are averaged, rational unknowns stand at the centre, and the adversary replies as it
-    would against the best actions. Ticks are left out.
-    """
-
-    states: tuple[StateTuple, ...]
-    index: Mapping[StateTuple, int]
-    actions: tuple[ActionTuple, ...]
-    rows: tuple[tuple[Row, ...], ...]
-    starts: Successors
-
-
-_worlds: WeakKeyDictionary[Chapter, WorldModel | TooLarge] = WeakKeyDictionary()
-
-
-def explore_world(chapter: Chapter) -> WorldModel:
-    """The world to think about, worked out once for a chapter. Raises TooLarge."""
-    if chapter not in _worlds:
-        try:
-            _worlds[chapter] = _average(chapter)
-        except TooLarge as error:
-            _worlds[chapter] = error
-    found = _worlds[chapter]
-    if isinstance(found, TooLarge):
-        raise TooLarge(str(found))
-    return found
-
-
-def _average(chapter: Chapter) -> WorldModel:
-    unknowns = unknown_values(chapter)
-    stride = -(-len(unknowns) // UNKNOWNS_SAMPLED)
-    chosen = unknowns[::stride]
-    actions = tuple(chapter.all_actions())
-    worlds = [_typical(chapter, u) for u in chosen]
-    index: dict[StateTuple, int] = {}
-    for model, _, _ in worlds:
-        for state, _ in model.states:
-            index.setdefault(state, len(index))
-    parts: list[list[list[Row]]] = [[[] for _ in actions] for _ in index]
-    starts: dict[int, Fraction] = {}
-    for model, rows, first in worlds:
-        to = [index[state] for state, _ in model.states]
-        for i, row in enumerate(rows):
-            for a, found in enumerate(row):
-                after = tuple((to[j], w) for j, w in found.successors)
-                parts[to[i]][a].append(Row(found.reward, after))
-        for i, w in first:
-            starts[to[i]] = starts.get(to[i], Fraction(0)) + w / len(worlds)
-    merged = tuple(tuple(map(_mean, row)) for row in parts)
-    return WorldModel(tuple(index), index, actions, merged, tuple(starts.items()))
-
-
-def _mean(rows: list[Row]) -> Row:
-    if len(rows) == 1:
-        return rows[0]
-    share = Fraction(1, len(rows))
-    weights: dict[int, Fraction] = {}
-    for row in rows:
-        for j, w in row.successors:
-            weights[j] = weights.get(j, Fraction(0)) + w * share
-    return Row(sum((r.reward for r in rows), Fraction(0)) * share, tuple(weights.items()))
-
-
-def _typical(
-    chapter: Chapter, unknowns: UnknownTuple
-) -> tuple[Model, list[list[Row]], list[tuple[int, Fraction]]]:
-    """The rows for each state and action at the centre of the rational unknowns, and the starts."""
-    model = explore_actions(chapter, unknowns)
-    points = corner_points(chapter, Region.whole(chapter.task, unknowns))
-    if not points:
-        raise TooLarge("the assumptions leave no world")
-    rows = numeric_rows(chapter, model, points[-1])
-    at = point_of(chapter, points[-1])
-    share = Fraction(1, max(1, len(model.starts)))
-    starts: dict[int, Fraction] = {}
-    for start in model.starts:
-        for i, w in start.pairs:
-            weight = number_of(substitute(w, at))
-            starts[i] = starts.get(i, Fraction(0)) + weight * share
-    if all(len(option) == 1 for row in rows for option in row):
-        return model, [[option[0] for option in row] for row in rows], list(starts.items())
-    discount = chapter.task.utility.discount
-    g = float_discount(discount if discount < 1 else Fraction(99, 100))
-    floats = [[[float_row(r, g) for r in option] for option in row] for row in rows]
-    _, _, replies = two_sided(floats)
-    chosen = [
-        [option[y] for option, y in zip(row, picks, strict=True)]
-        for row, picks in zip(rows, replies, strict=True)
-    ]
-    return model, chosen, list(starts.items())
-
-
 def point_of(chapter: Chapter, rationals: tuple[Fraction, ...]) -> dict[str, Fraction]:
     """Values of the rational unknowns by name."""
     return dict(zip((v.name for v in chapter.task.rationals), rationals, strict=True))
@@ -440,26 +319,3 @@ def number_of(weight: Weight) -> Fraction:
     if isinstance(weight, Polynomial):
         raise TypeError(f"{weight} is no number")
     return weight
-
-
-def numeric_rows(
-    chapter: Chapter, model: Model, rationals: tuple[Fraction, ...]
-) -> list[list[list[Row]]]:
-    """The rows of a model where the rational unknowns have these values: by pair, option and play."""
-    at = point_of(chapter, rationals)
-
-    def row(step: Step) -> Row:
-        if not model.symbolic:
-            return Row(step.reward, step.successors)  # type: ignore[arg-type]
-        found = substitute_step(step, at)
-        return Row(number_of(found.reward), found.successors)  # type: ignore[arg-type]
-
-    return [
-        [[row(play.step) for play in plays_of(chapter, option)] for option in options]
-        for options in model.options
-    ]
-
-
-def float_rows(rows: Sequence[Sequence[Sequence[Row]]], g: float) -> list[list[list[FloatRow]]]:
-    """Rows in floats under a discount."""
-    return [[[float_row(r, g) for r in option] for option in options] for options in rows]

@@ -209,21 +209,6 @@ def exact_values(rows: Sequence[tuple[Weight, Successors]], discount: Fraction) 
     )
 
 
-def visits(rows: Sequence[Row], starts: Successors, discount: Fraction) -> list[float]:
-    """How often each state of a chain is expected to be visited from the starts, discounted, in floats."""
-    g = float_discount(discount)
-    into: list[dict[int, float]] = [{} for _ in rows]
-    for i, row in enumerate(rows):
-        for j, w in row.successors:
-            into[j][i] = into[j].get(i, 0.0) + g * float(w)
-    first = [0.0] * len(rows)
-    for i, weight in starts:
-        first[i] += float(weight)
-    return solve_floats(
-        [(b, tuple(a), tuple(a.values())) for b, a in zip(first, into, strict=True)]
-    )
-
-
 # --- games ---------------------------------------------------------------------------------------
 
 

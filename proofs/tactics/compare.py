@@ -40,6 +40,7 @@ from proofs.kernel.region import Region
 from proofs.tactics.advantage import Advantage
 from proofs.tactics.bounds import Bound, Direction, Grid
 from proofs.tactics.pieces import (
+    LEAVES_MAX,
     Check,
     Parted,
     Piece,
@@ -52,11 +53,15 @@ from proofs.tactics.pieces import (
 )
 from proofs.tactics.pointwise import find_pointwise
 from proofs.tactics.tables import Bounder
-from proofs.tactics.unknowns import LeastValue
 
+LEAVES_MIN = 8
+ENTRIES_TRIED = 20_000
 GAP_LEAVES_MAX = 16
 GAP_WANTED = Fraction(1, 10**5)
 NEAR = Fraction(1, 10**4)
+CLOSED_TRIED = tuple((grid, False) for grid in Grid)
+# numbers first: where they do, premises stay affine, which suits solver and reader better
+OPEN_TRIED = ((Grid.COARSE, True), (Grid.COARSE, False), (Grid.EXACT, False))
 
 Better: TypeAlias = BetterCertificate | BetterWorstCertificate | PointwiseCertificate
 NotBetter: TypeAlias = NotBetterCertificate | NotBetterHereCertificate | NotBetterWorstCertificate
@@ -80,9 +85,15 @@ class Bounders:
             self._found[unknowns] = Bounder(self.chapter, model)
         return self._found[unknowns]
 
-    def bound(self, direction: Direction, grid: Grid, region: Region) -> Bound:
-        """A bound of the value without size on a region. Raises TooLarge."""
-        return self.of(region.unknowns).bound(direction, grid, region)
+    def bound(
+        self, direction: Direction, grid: Grid, region: Region, *, flat: bool = False
+    ) -> Bound:
+        """A bound of the value without size on a region; `flat`: by numbers. Raises TooLarge."""
+        return self.of(region.unknowns).bound(direction, grid, region, flat=flat)
+
+    def is_open(self, region: Region) -> bool:
+        """Whether unknowns that the region leaves open may matter."""
+        return self.of(region.unknowns).is_open(region)
 
     def names(self, unknowns: UnknownTuple) -> frozenset[str]:
         """The rational unknowns that matter."""
@@ -104,6 +115,14 @@ class _Refuted(Exception):
         self.world = world
 
 
+class _Tied(Exception):
+    """Both programs are worth the same, or nearly, at a point of the unknowns."""
+
+    def __init__(self, region: Region) -> None:
+        self.region = region
+        super().__init__("a tie")
+
+
 class _Comparison:
     def __init__(self, chapter: Chapter, old: Bounders, new: Bounders) -> None:
         if old.program is None or new.program is None:
@@ -112,7 +131,8 @@ class _Comparison:
         self.before, self.after = old.program, new.program
         self.criterion = chapter.task.utility.better
         self.unknowns = unknown_values(chapter)
-        self._looked: dict[tuple[UnknownTuple, tuple[Fraction, ...]], World | None] = {}
+        self._looked: dict[tuple[UnknownTuple, tuple[Fraction, ...]], World | _Tied | None] = {}
+        self.tied: Region | None = None
         self._advantage: dict[UnknownTuple, Advantage | None] = {}
 
     def find(self) -> Better | NotBetter:
@@ -151,6 +171,10 @@ class _Comparison:
             rule: Check = lambda p, t: rules.not_better(p, self.before, self.after, t)  # noqa: E731
             turned = {u: _turned(p) for u, p in shown.items()}
             return NotBetterCertificate(self._cases(turned, rule))
+        if self.tied is not None and self.tied.box:
+            named = self.tied.fixed(self.chapter.task)
+            point = ", ".join(f"{name} = {value}" for name, value in named.items())
+            raise Stuck(f"both programs are worth the same, or nearly, where {point}")
         raise Stuck("the bounds of old and new overlap even for the finest tables")
 
     def _one_world(self) -> bool:
@@ -168,28 +192,40 @@ class _Comparison:
 
         Raises _Refuted where a world shows that it never will be.
         """
+        try:
+            return self._pieces(least, most, strict, refutable)
+        except _Tied as tied:
+            self.tied = tied.region
+            return None
+
+    def _pieces(
+        self, least: Bounders, most: Bounders, strict: bool, refutable: bool
+    ) -> dict[UnknownTuple, Pieces] | None:
         found: dict[UnknownTuple, Pieces] = {}
         for u in self.unknowns:
             names = least.names(u) | most.names(u)
 
-            def find(region: Region, u: UnknownTuple = u) -> Piece | None:
+            def find(region: Region) -> Piece | None:
                 piece = self._piece(least, most, region, strict)
-                if piece is None and refutable:
-                    self._look(region)
+                if piece is None and (refutable or least.is_open(region) or most.is_open(region)):
+                    self._look(region, refutable)
                 return piece
 
-            pieces = part(self.chapter, Region.whole(self.chapter.task, u), find, names)
+            whole = Region.whole(self.chapter.task, u)
+            entries = len(least.of(u).model.states) + len(most.of(u).model.states)
+            entries *= self.chapter.task.utility.horizon or 1
+            leaves = min(LEAVES_MAX, max(LEAVES_MIN, ENTRIES_TRIED // max(1, entries)))
+            pieces = part(self.chapter, whole, find, names, leaves)
             if pieces is None:
                 return None
             found[u] = pieces
         return found
 
     def _piece(self, least: Bounders, most: Bounders, region: Region, strict: bool) -> Piece | None:
-        u = region.unknowns
-        symbolic = least.of(u).model.symbolic or most.of(u).model.symbolic
-        for grid in (Grid.COARSE, Grid.EXACT) if symbolic else tuple(Grid):
-            low = most.bound(Direction.LOWER, grid, region)
-            high = least.bound(Direction.UPPER, grid, region)
+        open_ = least.is_open(region) or most.is_open(region)
+        for grid, flat in OPEN_TRIED if open_ else CLOSED_TRIED:
+            low = most.bound(Direction.LOWER, grid, region, flat=flat)
+            high = least.bound(Direction.UPPER, grid, region, flat=flat)
             differences = tuple(
                 a - most.size - (b - least.size)
                 for a, b in zip(low.at_starts, high.at_starts, strict=True)
@@ -198,11 +234,11 @@ class _Comparison:
             worth = piece.least(self.chapter)
             if worth > 0 or (worth == 0 and not strict):
                 return piece
-            if symbolic and worth < -NEAR and not _is_affine(low, high):
+            if open_ and not flat and worth < -NEAR and not _is_affine(low, high):
                 break
-            if not symbolic and worth < 0 and self._is_apart(least, most, grid, region):
+            if not open_ and worth < 0 and self._is_apart(least, most, grid, region):
                 break
-        if symbolic and not strict:
+        if open_ and not strict:
             return self._by_advantage(least, most, region)
         return None
 
@@ -234,21 +270,32 @@ class _Comparison:
 
     # --- worlds ----------------------------------------------------------------------------------
 
-    def _look(self, region: Region) -> None:
-        """Raise _Refuted where some point of the region shows a world in which the rewrite loses."""
+    def _look(self, region: Region, refutable: bool) -> None:
+        """Raise _Refuted where some point of the region shows a world in which the rewrite loses.
+
+        Raises _Tied where at some point both are worth the same: pieces, however small, would not part them there.
+        """
+        tied: _Tied | None = None
         for point in corner_points(self.chapter, region):
             key = region.unknowns, point
             if key not in self._looked:
                 self._looked[key] = self._loses(*key)
-            world = self._looked[key]
-            if world is not None:
-                raise _Refuted(world)
+            found = self._looked[key]
+            if isinstance(found, World) and refutable:
+                raise _Refuted(found)
+            if isinstance(found, _Tied):
+                tied = tied or found
+        if tied is not None:
+            raise tied
 
-    def _loses(self, u: UnknownTuple, point: tuple[Fraction, ...]) -> World | None:
-        """A world with these unknowns in which the rewrite loses; under `strictly`, in which it does not win."""
+    def _loses(self, u: UnknownTuple, point: tuple[Fraction, ...]) -> World | _Tied | None:
+        """A world with these unknowns in which the rewrite loses; under `strictly`, in which it does not win.
+
+        Or _Tied where the finest grid does not part them.
+        """
         region, strictly = Region.point(u, point), self.criterion == "strictly"
         starts = self.new.of(u).model.starts
-        for grid in Grid:
+        for grid in Grid if strictly else (Grid.COARSE, Grid.FINE):
             high = self.new.bound(Direction.UPPER, grid, region).at_starts
             low = self.old.bound(Direction.LOWER, grid, region).at_starts
             for start, a, b in zip(starts, high, low, strict=True):
@@ -258,11 +305,11 @@ class _Comparison:
             least = self.new.bound(Direction.LOWER, grid, region).at_starts
             most = self.old.bound(Direction.UPPER, grid, region).at_starts
             if all(
-                number_of(a) - self.new.size > number_of(b) - self.old.size
+                number_of(a) - self.new.size >= number_of(b) - self.old.size
                 for a, b in zip(least, most, strict=True)
             ):
                 return None
-        return None
+        return _Tied(region)
 
     def _refuse_here(self, world: World) -> NotBetterHereCertificate:
         u, region = world.unknowns, Region.point(world.unknowns, world.rationals)
@@ -396,11 +443,14 @@ def _show_level(
     for u in unknown_values(chapter):
 
         def find(region: Region) -> Piece | None:
-            low = bounders.bound(Direction.LOWER, grid, region)
-            differences = tuple(v - bounders.size - level for v in low.at_starts)
-            piece = Piece(region, (low,), differences)
-            worth = piece.least(chapter)
-            return piece if worth > 0 or (worth == 0 and not strict) else None
+            for flat in (True, False) if bounders.is_open(region) else (False,):
+                low = bounders.bound(Direction.LOWER, grid, region, flat=flat)
+                differences = tuple(v - bounders.size - level for v in low.at_starts)
+                piece = Piece(region, (low,), differences)
+                worth = piece.least(chapter)
+                if worth > 0 or (worth == 0 and not strict):
+                    return piece
+            return None
 
         names = bounders.names(u)
         pieces = part(chapter, Region.whole(chapter.task, u), find, names)
@@ -420,20 +470,14 @@ def find_bounds(
     program = bounders.program
     if program is None:
         raise ValueError("a program is bounded")
-    lower: dict[UnknownTuple, Pieces] = {}
-    upper: dict[UnknownTuple, Pieces] = {}
-    lows: list[Fraction] = []
-    highs: list[Fraction] = []
+    lower: dict[UnknownTuple, Piece] = {}
+    upper: dict[UnknownTuple, Piece] = {}
     for u in unknown_values(chapter):
         region = Region.whole(chapter.task, u)
-        floor = LeastValue(chapter, region)
-        low = bounders.bound(Direction.LOWER, grid, region)
-        high = bounders.bound(Direction.UPPER, grid, region)
-        lower[u] = Piece(region, (low,), low.at_starts)
-        upper[u] = Piece(region, (high,), high.at_starts)
-        lows += map(floor, low.at_starts)
-        highs += (-floor(-v) for v in high.at_starts)
-    least, most = min(lows), max(highs)
+        lower[u] = _tightest(chapter, bounders, Direction.LOWER, grid, region)
+        upper[u] = _tightest(chapter, bounders, Direction.UPPER, grid, region)
+    least = min(p.least(chapter) for p in lower.values())
+    most = max(-p.least(chapter) for p in upper.values())
     return BoundsCertificate(
         least,
         tuple(
@@ -446,6 +490,17 @@ def find_bounds(
             for u, p in upper.items()
         ),
     )
+
+
+def _tightest(
+    chapter: Chapter, bounders: Bounders, direction: Direction, grid: Grid, region: Region
+) -> Piece:
+    """The bound whose end is furthest on the right side: its differences are the bound, or the bound turned round."""
+    found: list[Piece] = []
+    for flat in (True, False) if bounders.is_open(region) else (False,):
+        bound = bounders.bound(direction, grid, region, flat=flat)
+        found.append(Piece(region, (bound,), tuple(-direction.sign * v for v in bound.at_starts)))
+    return max(found, key=lambda piece: piece.least(chapter))
 
 
 def find_optimality(
@@ -484,10 +539,15 @@ def _gap_pieces(
     names = bounders.names(u) | every.names(u)
 
     def piece(region: Region) -> Piece:
-        low = bounders.bound(Direction.LOWER, grid, region)
-        high = every.bound(Direction.UPPER, grid, region)
-        pairs = zip(low.at_starts, high.at_starts, strict=True)
-        return Piece(region, (low, high), tuple(a - bounders.size - b for a, b in pairs))
+        open_ = bounders.is_open(region) or every.is_open(region)
+        found: list[Piece] = []
+        for flat in (False, True) if open_ else (False,):
+            low = bounders.bound(Direction.LOWER, grid, region, flat=flat)
+            high = every.bound(Direction.UPPER, grid, region, flat=flat)
+            pairs = zip(low.at_starts, high.at_starts, strict=True)
+            apart = tuple(a - bounders.size - b for a, b in pairs)
+            found.append(Piece(region, (low, high), apart))
+        return max(found, key=lambda p: p.least(chapter))
 
     whole = Region.whole(chapter.task, u)
     first = piece(whole)

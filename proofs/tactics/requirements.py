@@ -93,20 +93,27 @@ class _Search:
         self.work = 0
 
     def find(self) -> Found:
+        """The certificate; a path where one is found for any unknowns."""
         requirement = self.requirement
+        unshown = False
         sets: list[tuple[UnknownTuple, tuple[Pair, ...]]] = []
         ranked: list[tuple[UnknownTuple, tuple[Pair, ...], tuple[tuple[Pair, int], ...]]] = []
         for u in self.unknowns:
             reached = self._reached(u)
             if isinstance(requirement, Always):
-                if not all(self._holds(requirement, pair, u) for pair in reached):
-                    return self._break_always(requirement, u)
+                broken = not all(self._holds(requirement, pair, u) for pair in reached)
+                path = self._break_always(requirement, u) if broken else None
                 sets.append((u, reached))
-                continue
-            ranks, failing = self._ranks(requirement, reached, u)
-            if failing:
-                return self._break_reach(requirement, u, failing)
-            ranked.append((u, reached, ranks))
+            else:
+                ranks, failing = self._ranks(requirement, reached, u)
+                broken = bool(failing)
+                path = self._break_reach(requirement, u, failing) if failing else None
+                ranked.append((u, reached, ranks))
+            if path is not None:
+                return path
+            unshown = unshown or broken
+        if unshown:
+            raise TooLarge(self._no_path())
         if isinstance(requirement, Always):
             return InvariantCertificate(tuple(sets))
         return RankCertificate(tuple(ranked))
@@ -207,14 +214,12 @@ class _Search:
 
     # --- paths that break ------------------------------------------------------------------------
 
-    def _break_always(self, requirement: Always, u: UnknownTuple) -> PathCertificate:
+    def _break_always(self, requirement: Always, u: UnknownTuple) -> PathCertificate | None:
         best: PathCertificate | None = None
         for point in self._points(u):
             found = self._shortest_break(requirement, u, point)
             if found is not None and (best is None or len(found.moves) < len(best.moves)):
                 best = found
-        if best is None:
-            raise TooLarge(self._no_path())
         return best
 
     def _shortest_break(
@@ -238,8 +243,9 @@ class _Search:
 
     def _break_reach(
         self, requirement: Reach, u: UnknownTuple, failing: Sequence[Pair]
-    ) -> PathCertificate:
-        wanted, best = set(failing), None
+    ) -> PathCertificate | None:
+        wanted = set(failing)
+        best: PathCertificate | None = None
         for point in self._points(u):
             for pair, came in self._walk(u, point):
                 if best is not None and came[pair].depth >= best.switch:
@@ -251,8 +257,6 @@ class _Search:
                         moves = (*path.moves, *rest)
                         best = PathCertificate(path.world, path.start, moves, path.switch)
                         break
-        if best is None:
-            raise TooLarge(self._no_path())
         return best
 
     def _miss(

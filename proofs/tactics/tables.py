@@ -47,7 +47,6 @@ from proofs.tactics.unroll import layered
 __all__ = ["Bound", "Bounder", "Direction", "Grid", "bound_every_program", "bound_program"]
 
 EXACT_STATES_MAX = 5_000
-EXACT_ROUNDS_MAX = 20
 
 Plays: TypeAlias = tuple[tuple[tuple[Play, ...], ...], ...]
 
@@ -61,7 +60,7 @@ class Bounder:
     def __init__(self, chapter: Chapter, model: Model) -> None:
         self.chapter, self.model = chapter, model
         self.adversary = bool(chapter.task.adversaries or chapter.task.rates)
-        self._found: dict[tuple[Direction, Grid, Region], Bound] = {}
+        self._found: dict[tuple[Direction, Grid, Region, bool], Bound] = {}
         self._plays: dict[Region, Plays] = {}
         self._games: dict[Region, tuple[list[float], list[int], list[list[int]]]] = {}
         self._exact: dict[Region, tuple[list[Weight], list[int], list[list[int]]]] = {}
@@ -71,12 +70,15 @@ class Bounder:
         """Everything that is open."""
         return Region.whole(self.chapter.task, self.model.unknowns)
 
-    def bound(self, direction: Direction, grid: Grid, region: Region | None = None) -> Bound:
-        """A bound of the value without size on a region. Raises TooLarge."""
-        region = region or self.region
-        key = (direction, grid, region if self.model.symbolic else self.region)
+    def bound(
+        self, direction: Direction, grid: Grid, region: Region | None = None, *, flat: bool = False
+    ) -> Bound:
+        """A bound of the value without size on a region; `flat`: by numbers, whatever the unknowns. Raises TooLarge."""
+        if region is None or not self.model.symbolic:
+            region = self.region
+        key = (direction, grid, region, flat and self.is_open(region))
         if key not in self._found:
-            self._found[key] = self._started(self._find(direction, grid, key[2]), key[2])
+            self._found[key] = self._started(self._find(*key), region)
         return self._found[key]
 
     def _started(self, bound: Bound, region: Region) -> Bound:
@@ -90,12 +92,16 @@ class Bounder:
         )
         return replace(bound, model=replace(bound.model, starts=starts))
 
-    def _find(self, direction: Direction, grid: Grid, region: Region) -> Bound:
+    def is_open(self, region: Region) -> bool:
+        """Whether unknowns that the region leaves open may matter."""
+        return self.model.symbolic and any(low != high for low, high in region.box)
+
+    def _find(self, direction: Direction, grid: Grid, region: Region, flat: bool) -> Bound:
         utility = self.chapter.task.utility
         if utility.horizon is not None:
-            return layered(self, direction, grid, region)
+            return layered(self, direction, grid, region, flat)
         try:
-            return self._discounted(direction, grid, region)
+            return self._discounted(direction, grid, region, flat)
         except TooLarge:
             # what floats cannot follow is worked out exactly
             if grid is Grid.EXACT or not self._is_plain(region):
@@ -178,7 +184,7 @@ class Bounder:
         """By pair the steps of every option under every finite reply."""
         return tuple(tuple(s for o in row for s in o) for row in self.fixed_steps(region))
 
-    def _discounted(self, direction: Direction, grid: Grid, region: Region) -> Bound:
+    def _discounted(self, direction: Direction, grid: Grid, region: Region, flat: bool) -> Bound:
         exact = grid is Grid.EXACT
         if exact and len(self.model.states) > EXACT_STATES_MAX:
             raise TooLarge(f"an exact solution over more than {EXACT_STATES_MAX:,} states")
@@ -191,9 +197,11 @@ class Bounder:
         discount = self.chapter.task.utility.discount
         if self.model.symbolic and self._free(steps):
             found = affine_values(
-                AffineTask(self.chapter, region, steps, direction, self._strategy(region, replies)),
+                AffineTask(
+                    self.chapter, region, steps, direction, self._strategy(region, replies), flat
+                ),
                 Grid.FINE if exact else grid,
-                exact,
+                exact and not flat,
             )
         elif values is not None:
             found = shift(values, steps, discount, direction)

@@ -48,13 +48,17 @@ SHIFTS_MAX = 5
 
 @dataclass(frozen=True, slots=True)
 class AffineTask:
-    """Inequalities to be met on a region; `strategy` is one step for each pair, without rates, that comes near the value."""
+    """Inequalities to be met on a region; `strategy` is one step for each pair, without rates, that comes near the value.
+
+    `flat`: values are to be numbers, so that premises stay affine where weights are.
+    """
 
     chapter: Chapter
     region: Region
     steps: Rows
     direction: Direction
     strategy: Sequence[Step]
+    flat: bool
 
 
 def affine_values(task: AffineTask, grid: Grid, exact: bool) -> list[Weight]:
@@ -99,7 +103,7 @@ def open_names(task: AffineTask) -> list[str]:
 def _slopes(task: AffineTask, grid: Grid) -> list[Weight]:
     names = open_names(task)
     count = len(task.steps)
-    if not names:
+    if task.flat or not names:
         return [Fraction(0)] * count
     points = corner_points(task.chapter, task.region)
     if not points:

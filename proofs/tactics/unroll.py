@@ -23,20 +23,24 @@ if TYPE_CHECKING:
     from proofs.tactics.tables import Bounder
 
 
-def layered(bounder: Bounder, direction: Direction, grid: Grid, region: Region) -> Bound:
-    """Layers that bound the value from one side. Raises TooLarge."""
+def layered(
+    bounder: Bounder, direction: Direction, grid: Grid, region: Region, flat: bool
+) -> Bound:
+    """Layers that bound the value from one side; `flat`: by numbers, whatever the unknowns. Raises TooLarge."""
     horizon = bounder.chapter.task.utility.horizon
     if horizon is None:
         raise ValueError("layers are for horizons")
     try:
-        return _Layers(bounder, direction, grid, region).find(horizon)
+        return _Layers(bounder, direction, grid, region, flat).find(horizon)
     except TooMany as error:
         raise TooLarge(str(error)) from None
 
 
 class _Layers:
-    def __init__(self, bounder: Bounder, direction: Direction, grid: Grid, region: Region) -> None:
-        self.bounder, self.model = bounder, bounder.model
+    def __init__(
+        self, bounder: Bounder, direction: Direction, grid: Grid, region: Region, flat: bool
+    ) -> None:
+        self.bounder, self.model, self.flat = bounder, bounder.model, flat
         self.direction, self.grid, self.region = direction, grid, region
         self.all_options = bounder.all_options(region)
         read = (
@@ -205,11 +209,11 @@ class _Affine(_Answer):
         """An affine function on the right side of all parts."""
         direction, grid = self.layers.direction, self.layers.grid
         sign = direction.sign
-        if len(parts) == 1 and grid is Grid.EXACT and i not in self.level:
-            if total_degree(parts[0]) <= 1:
-                return parts[0]
+        level = self.layers.flat or i in self.level
+        if len(parts) == 1 and grid is Grid.EXACT and not level and total_degree(parts[0]) <= 1:
+            return parts[0]
         slope: Weight = Fraction(0)
-        if i not in self.level and any(isinstance(p, Polynomial) for p in parts):
+        if not level and any(isinstance(p, Polynomial) for p in parts):
             best = min if direction is Direction.LOWER else max
             heights = [best(float_at(p, at) for p in parts) for at in self.floats]
             slope = linear_part(self.fitted, heights, grid)
