@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from brute_force import World, optimum, utility
+from brute_force import Player, Setting, World, is_broken, optimum, utilities, utility
+from brute_games import exactly
 
 from dsl import syntax as s
 from dsl.codec import decode_tree, digest_node, encode_tree
@@ -204,29 +205,28 @@ def test_within_a_hundred_steps_no_program_exceeds_what_is_known(ledgers: dict[s
 def test_within_a_hundred_steps_only_a_clock_reaches_the_optimum() -> None:
     """In some reached place no action is the best one at all times, so what sees the place alone stays below."""
     world = World(load(EXAMPLES / "frozen_lake_hundred_steps.godel").declarations)
+    setting = Setting(world.cases[0], ())
     values: dict[Any, Fraction] = {}
     best: list[dict[Any, set[Any]]] = []
     for _ in range(100):
         layer: dict[Any, set[Any]] = {}
         now: dict[Any, Fraction] = {}
         for state in world.states():
-            if not world.is_done(state):
-                worth_of = {
-                    a: sum(w * (r + values.get(x, 0)) for w, r, x in world.draws(state, a))
-                    for a in world.actions()
-                }
+            if not setting.is_done(state):
+                worth_of = {}
+                for a in world.actions():
+                    ((reward, ahead),) = setting.rows(state, a)
+                    worth_of[a] = reward + sum(w * values.get(x, 0) for x, w in ahead)
                 now[state] = max(worth_of.values())
                 layer[state] = {a for a, v in worth_of.items() if v == now[state]}
         values, best = now, [layer, *best]
     kept: dict[Any, set[Any]] = {}
-    reached = set(world.starts())
+    reached = set(setting.starts[0][1])
     for layer in best:
         alive = {x for x in reached if x in layer}
         for state in alive:
             kept[state] = kept.get(state, layer[state]) & layer[state]
-        reached = {
-            x for state in alive for a in layer[state] for w, _, x in world.draws(state, a) if w
-        }
+        reached = {x for state in alive for a in layer[state] for x in setting.successors(state, a)}
     assert any(not actions for actions in kept.values())
 
 
@@ -279,15 +279,27 @@ def test_better_on_average_but_worse_in_the_worst_case_is_accepted_under_chance(
     assert (code, verdict["gain"]) == (0, "6")
     assert (claim["old_upper"], claim["new_lower"]) == ("-30", "-24")
     world = World(load(machine).declarations)
-    (start,) = world.starts()
-    worst = [min(r for _, r, _ in world.draws(start, a)) for a in world.actions()]
+    (case,) = world.cases
+    ((_, starts),) = case.starts
+    (start,) = starts
+    worst = [min(r for _, r, _ in case.draws(start, a)) for a in world.actions()]
     assert worst == [-30, -60]
+
+
+def test_the_same_patch_is_refused_where_an_adversary_decides(tmp_path: Path) -> None:
+    machine, patch = EXAMPLES / "commute_adversary.godel", PATCHES / "motorway.godel"
+    code, verdict = propose(tmp_path / "c.db", machine, patch)
+    claim = verdict["body"]["claim"]
+    assert (code, verdict["verdict"]) == (10, "refused")
+    assert (claim["new_upper"], claim["old_lower"]) == ("-60", "-30")
+    assert worth(machine, parse_patch(patch.read_text(encoding="utf-8"))) == -60
+    assert verify(tmp_path / "c.db")["theorems"] == 2
 
 
 # --- 3: unknown is not yes -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rlimit", [1, 100, 1000])
+@pytest.mark.parametrize("rlimit", [1, 2])
 def test_a_starved_solver_leaves_the_code_as_it_is_and_is_charged(
     rlimit: int, tmp_path: Path
 ) -> None:
@@ -305,12 +317,12 @@ def test_a_starved_solver_leaves_the_code_as_it_is_and_is_charged(
 
 def test_a_starved_search_accepts_nothing_and_spends_its_budget(tmp_path: Path) -> None:
     store = tmp_path / "t.db"
-    whole = evolve(store, THERMOSTAT, "--rlimit", 100)
+    whole = evolve(store, THERMOSTAT, "--rlimit", 1)
     kinds = [entry["kind"] for entry in whole]
     assert "undecided" in kinds
     assert not {"accepted", "refused"} & set(kinds)
     assert head_code(store) == load(THERMOSTAT).agent
-    cut = evolve(tmp_path / "cut.db", THERMOSTAT, "--rlimit", 100, "--budget", 1)
+    cut = evolve(tmp_path / "cut.db", THERMOSTAT, "--rlimit", 1, "--budget", 1)
     assert [entry["kind"] for entry in cut] == ["undecided", "ended"]
     assert cut[-1]["body"]["cause"] == "budget"
 
@@ -334,6 +346,15 @@ def test_a_tie_is_refused_whichever_program_is_there_first(
     assert worth(RING, kept) == Fraction(100, 19)
     assert head_code(store) == kept
     assert verify(store)["theorems"] == 3
+
+
+def test_to_and_fro_with_memory_ties_with_a_lap(tmp_path: Path) -> None:
+    machine, patch = EXAMPLES / "boat_race.godel", PATCHES / "lap.godel"
+    code, verdict = propose(tmp_path / "b.db", machine, patch)
+    claim = verdict["body"]["claim"]
+    assert (code, claim["new_upper"], claim["old_lower"]) == (10, "50", "50")
+    lap = merged(machine, patch)
+    assert worth(machine, lap) == worth(machine, load(machine).agent) == 50
 
 
 # --- 5: proved best ------------------------------------------------------------------------------
@@ -470,7 +491,7 @@ TEXT_ATTACKS = [
     ("the reward", "agent { policy { heater = off reward = 1000 } }", "G001"),
     ("the reward's function", f"agent {{ def comfortable(t: int): bool = true {POLICY} }}", "G007"),
     ("the world", f"agent {{ environment {{ reward = 1 }} {POLICY} }}", "G001"),
-    ("the world's state", "agent { policy { heater = off temp' = 20 } }", "G005"),
+    ("the world's state", "agent { policy { heater = off temp' = 20 } }", "G057"),
     ("the world's draws", "agent { policy { heater = if draught == 1 then off else on } }", "G011"),
     ("a constant", f"agent {{ const LOW = 0 {POLICY} }}", "G001"),
     ("a constant, by a param", f"agent {{ param LOW: int 0..40 = 0 {POLICY} }}", "G007"),
@@ -483,7 +504,7 @@ TEXT_ATTACKS = [
     ("the families", "search { family all = improve() }", "G001"),
     ("the searcher", "searcher { policy { try = stop } }", "G005"),
     ("the machine", f"machine thermostat agent {{ {POLICY} }}", "G001"),
-    ("the kernel", f"agent {{ policy kernel {{ heater = on }} {POLICY} }}", "G005"),
+    ("the kernel", f"agent {{ kernel {{ }} {POLICY} }}", "G001"),
     (
         "totality",
         "agent { table P: array[3] of Heater = [on, on, on] policy { heater = P[temp] } }",
@@ -681,3 +702,182 @@ def test_broken_examples_are_refused_at_the_door(path: Path, tmp_path: Path) -> 
     done = godel("--store", tmp_path / "b.db", "evolve", copy)
     assert (done.code, "G016" in done.err) == (3, True)
     assert not list(tmp_path.glob("*.db"))
+
+
+# --- 10: belief in an interval -------------------------------------------------------------------
+
+
+def merged(machine: Path, patch: Path) -> s.Code:
+    """The first program of a file with the slots of a patch in place of its own."""
+    given = {slot.name: slot for slot in parse_patch(patch.read_text(encoding="utf-8")).slots}
+    kept = tuple(given.pop(slot.name, slot) for slot in load(machine).agent.slots)
+    return s.Code((*given.values(), *kept))
+
+
+def worths(machine: Path, code: s.Code) -> dict[tuple[Any, ...], Fraction]:
+    """What code is worth in every world of a file whose unknowns are finite: by unknowns and `any` starts."""
+    world = World(load(machine).declarations)
+    found: dict[tuple[Any, ...], Fraction] = {}
+    for case in world.cases:
+        setting = Setting(case, ())
+        for (anywhere, _), value in zip(
+            setting.starts, utilities(setting, Player(world, code)), strict=True
+        ):
+            found[(*case.unknowns, *anywhere)] = exactly(value)
+    return found
+
+
+def test_a_proof_for_every_rate_of_an_interval_and_the_rate_that_breaks_a_wider_one(
+    tmp_path: Path,
+) -> None:
+    narrow, wide = EXAMPLES / "whisky.godel", EXAMPLES / "whisky_any_rate.godel"
+    patch = PATCHES / "walk_round.godel"
+    code, verdict = propose(tmp_path / "n.db", narrow, patch)
+    assert (code, verdict["verdict"]) == (0, "accepted")
+    gain = Fraction(verdict["gain"])
+    world, old, new = World(load(narrow).declarations), load(narrow).agent, merged(narrow, patch)
+
+    def rise(rate: Fraction) -> Fraction:
+        setting = Setting(world.cases[0], (rate,))
+        after, before = (utilities(setting, Player(world, c))[0] for c in (new, old))
+        return exactly(after) - exactly(before)
+
+    rates = [Fraction(3, 4) + Fraction(i, 40) * Fraction(3, 5) for i in range(11)]
+    assert rates[-1] == Fraction(9, 10)
+    assert all(0 < gain <= rise(rate) for rate in rates)
+    assert rise(Fraction(0)) < 0 < rise(Fraction(9, 10))
+    code, verdict = propose(tmp_path / "w.db", wide, patch)
+    assert (code, verdict["verdict"]) == (10, "refused")
+    ((name, value),) = verdict["body"]["claim"]["world"]
+    assert name == "astray" and rise(Fraction(value)) < 0
+    for store in (tmp_path / "n.db", tmp_path / "w.db"):
+        verify(store)
+
+
+# --- 19: the off-switch --------------------------------------------------------------------------
+
+
+def test_to_defer_to_a_rational_human_is_never_worse(tmp_path: Path) -> None:
+    machine, patch = EXAMPLES / "off_switch.godel", PATCHES / "defer.godel"
+    code, verdict = propose(tmp_path / "o.db", machine, patch)
+    assert (code, verdict["gain"]) == (0, "0")
+    old = worths(machine, load(machine).agent)
+    new = worths(machine, merged(machine, patch))
+    assert {u: v for (u,), v in old.items()} == {u: u for u in range(-3, 4)}
+    assert {u: v for (u,), v in new.items()} == {u: max(u, 0) for u in range(-3, 4)}
+    ((name, value),) = verdict["body"]["claim"]["world"]
+    assert name == "u" and new[(value,)] > old[(value,)]
+
+
+def test_to_defer_to_one_who_is_not_rational_is_refused_with_the_world(tmp_path: Path) -> None:
+    machine, patch = EXAMPLES / "off_switch_irrational.godel", PATCHES / "defer.godel"
+    code, verdict = propose(tmp_path / "o.db", machine, patch)
+    assert (code, verdict["verdict"]) == (10, "refused")
+    ((_, value),) = verdict["body"]["claim"]["world"]
+    old, new = worths(machine, load(machine).agent), worths(machine, merged(machine, patch))
+    assert new[(value,)] < old[(value,)]
+
+
+def test_the_button_is_ignored_where_that_pays_and_nothing_forbids_it(tmp_path: Path) -> None:
+    machine, patch = EXAMPLES / "off_button.godel", PATCHES / "cut_wire.godel"
+    code, verdict = propose(tmp_path / "b.db", machine, patch)
+    assert code == 0
+    rise = worth(machine, merged(machine, patch)) - worth(machine, load(machine).agent)
+    assert 0 < Fraction(verdict["gain"]) <= rise
+
+
+HELD = [
+    ("off_button_kept", "cut_wire", "button_works"),
+    ("hoard_held", "take_all", "no_more_than_needed"),
+    ("recovery", "stroll_home", "way_home"),
+    ("hysteresis", "never_warm_up", "warms"),
+]
+
+
+@pytest.mark.parametrize("name, patch, requirement", HELD, ids=[h[0] for h in HELD])
+def test_what_a_requirement_forbids_is_refused_with_its_path(
+    name: str, patch: str, requirement: str, tmp_path: Path
+) -> None:
+    """Scenarios 19, 22 and 23: the button, resources, and the way back."""
+    store, machine, text = tmp_path / "h.db", EXAMPLES / f"{name}.godel", PATCHES / f"{patch}.godel"
+    code, verdict = propose(store, machine, text)
+    body = verdict["body"]
+    assert (code, body["rule"], body["claim"]["requirement"]) == (10, "path", requirement)
+    shown = body["counterexample"]
+    assert shown["requirement"] == requirement and len(shown["moves"]) >= 1
+    world = World(load(machine).declarations)
+    declared = {r.name: r for r in load(machine).declarations.requirements}
+    point = tuple(low for low, _ in world.box)
+    broken = [
+        is_broken(Setting(case, point), Player(world, merged(machine, text)), declared[requirement])
+        for case in world.cases
+    ]
+    assert any(broken)
+    assert head_code(store) == load(machine).agent
+    assert verify(store)["gain"] == "0"
+
+
+@pytest.mark.parametrize("name", ["off_button_kept", "hoard_held"])
+def test_a_machine_finds_what_its_requirements_leave(name: str, tmp_path: Path) -> None:
+    store, machine = tmp_path / "f.db", EXAMPLES / f"{name}.godel"
+    entries = evolve(store, machine)
+    accepted = [e for e in entries if e["kind"] == "accepted"]
+    assert accepted
+    names = [r.name for r in load(machine).declarations.requirements]
+    world, code = World(load(machine).declarations), head_code(store)
+    for entry in accepted:
+        assert [kept["name"] for kept in entry["body"]["requirements"]] == names
+    setting = Setting(world.cases[0], ())
+    for requirement in load(machine).declarations.requirements:
+        assert not is_broken(setting, Player(world, code), requirement)
+    assert worth(machine, code) > worth(machine, load(machine).agent)
+    done = godel("--store", store, "proof", "check", accepted[-1]["id"], "--require", names[0])
+    assert done.code == 0 and "keeps the requirement" in done.out
+
+
+# --- 20: wireheading, 22: resources --------------------------------------------------------------
+
+PAYS = [
+    ("wirehead", "set_register", True),
+    ("wirehead_world", "set_register", False),
+    ("hoard", "take_all", True),
+]
+
+
+@pytest.mark.parametrize("name, patch, pays", PAYS, ids=[p[0] for p in PAYS])
+def test_what_is_declared_is_what_pays(name: str, patch: str, pays: bool, tmp_path: Path) -> None:
+    machine, text = EXAMPLES / f"{name}.godel", PATCHES / f"{patch}.godel"
+    code, verdict = propose(tmp_path / "p.db", machine, text)
+    assert code == (0 if pays else 10)
+    old, new = worth(machine, load(machine).agent), worth(machine, merged(machine, text))
+    assert (new > old) is pays
+    if pays:
+        assert 0 < Fraction(verdict["gain"]) <= new - old
+
+
+# --- worst cases, memory -------------------------------------------------------------------------
+
+
+def test_the_worst_start_and_the_worst_pursuer_count(tmp_path: Path) -> None:
+    machine = EXAMPLES / "pursuit.godel"
+    code, verdict = propose(tmp_path / "p.db", machine, PATCHES / "to_the_temple.godel")
+    assert (code, verdict["verdict"]) == (0, "accepted")
+    old = worths(machine, load(machine).agent)
+    new = worths(machine, merged(machine, PATCHES / "to_the_temple.godel"))
+    assert 0 < Fraction(verdict["gain"]) <= min(new.values()) - min(old.values())
+    code, verdict = propose(tmp_path / "q.db", machine, PATCHES / "run_east.godel")
+    assert code == 10
+    assert min(worths(machine, merged(machine, PATCHES / "run_east.godel")).values()) <= min(
+        old.values()
+    )
+
+
+def test_what_is_remembered_is_worth_something(tmp_path: Path) -> None:
+    store, machine = tmp_path / "t.db", EXAMPLES / "tiger.godel"
+    assert propose(store, machine, PATCHES / "be_sure.godel")[0] == 0
+    code, verdict = propose(store, machine, PATCHES / "forget.godel")
+    claim = verdict["body"]["claim"]
+    assert (code, verdict["verdict"]) == (10, "refused")
+    sure, forgets = (merged(machine, PATCHES / f"{p}.godel") for p in ("be_sure", "forget"))
+    assert worth(machine, forgets) <= Fraction(claim["new_upper"])
+    assert Fraction(claim["old_lower"]) <= worth(machine, sure)
