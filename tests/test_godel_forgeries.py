@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 from cli import Done, godel
 from forging import SEARCH, TRACK, Forged, open_rows, real_ledger, search_of
+from kernel_cases import NOWHERE
 
 from dsl import syntax as s
 from dsl.codec import (
@@ -95,6 +96,14 @@ def other_certificate(kind: str) -> Callable[[Forged], None]:
     return forge
 
 
+TABLES = {"new_lower": 0, "old_upper": 1, "new_upper": 0, "old_lower": 1, "lower": 0, "upper": 1}
+
+
+def tables_of(data: Json) -> Json:
+    """The tables of the only case of a certificate."""
+    return data["cases"][0][1]["tables"]
+
+
 def forge_table(kind: str, name: str, amount: str) -> Callable[[Forged], None]:
     """Move a value in the certificate of an entry, and the claim with it."""
 
@@ -102,7 +111,7 @@ def forge_table(kind: str, name: str, amount: str) -> Callable[[Forged], None]:
         body = ledger.first(kind)
 
         def moved(data: Json) -> Json:
-            for entry in data[name][0]:
+            for entry in tables_of(data)[TABLES[name]][0]:
                 entry[1] = add(amount)(entry[1])
             return data
 
@@ -136,10 +145,10 @@ def accept_a_refusal(ledger: Forged) -> None:
     ledger.kinds[number], body["outcome"], body["rule"] = "accepted", "accepted", "better"
     table = ledger.change_blob(
         body["certificate"],
-        lambda d: {"version": 1, "rule": "better", "new_lower": d["new_upper"], "old_upper": d["old_lower"]},
+        lambda d: {**d, "rule": "better", "gain": "1", "world": NOWHERE},
     )  # fmt: skip
     body["certificate"] = table
-    body["claim"] = {"criterion": "dominates", "gain": "1", "new_lower": "2", "old_upper": "1"}
+    body["claim"] = {"criterion": "dominates", "gain": "1", "new_lower": "2", "old_upper": "1", "world": []}  # fmt: skip
     del body["counterexample"]
 
 
@@ -150,9 +159,9 @@ def refuse_an_acceptance(ledger: Forged) -> None:
     ledger.kinds[number], body["outcome"], body["rule"], body["gain"] = "refused", "refused", "not better", 0  # fmt: skip
     body["certificate"] = ledger.change_blob(
         body["certificate"],
-        lambda d: {"version": 1, "rule": "not better", "new_upper": d["new_lower"], "old_lower": d["old_upper"]},
+        lambda d: {"version": 2, "rule": "not better", "cases": d["cases"]},
     )  # fmt: skip
-    body["claim"] = {"criterion": "dominates", "new_upper": "1", "old_lower": "2"}
+    body["claim"] = {"criterion": "dominates", "new_upper": "1", "old_lower": "2", "world": None}
     body["counterexample"] = ledger.first("refused")["counterexample"]
 
 
@@ -327,10 +336,10 @@ FORGERIES: list[tuple[str, Callable[[Forged], None], str]] = [
     # certificates
     ("certificate of another", other_certificate("accepted"), "certificate does not hold"),
     ("certificate of another", other_certificate("refused"), "certificate does not hold|the claim"),
-    ("certificate of a refusal", lambda f: f.first("accepted").update(certificate=f.first("refused")["certificate"]), "says nothing about IsBetter"),
-    ("certificate of an end", lambda f: f.first("accepted").update(certificate=f.first("ended")["certificate"]), "says nothing about IsBetter"),
-    ("certificate of an attempt", lambda f: f.first("ended").update(certificate=f.first("accepted")["certificate"]), "says nothing about IsOptimal"),
-    ("program as certificate", lambda f: f.first("accepted").update(certificate=f.first("accepted")["result"]), "certificate does not hold: a certificate of an unknown"),
+    ("certificate of a refusal", lambda f: f.first("accepted").update(certificate=f.first("refused")["certificate"]), "the rule: recorded"),
+    ("certificate of an end", lambda f: f.first("accepted").update(certificate=f.first("ended")["certificate"]), "the rule: recorded"),
+    ("certificate of an attempt", lambda f: f.first("ended").update(certificate=f.first("accepted")["certificate"]), "the rule compares two programs"),
+    ("program as certificate", lambda f: f.first("accepted").update(certificate=f.first("accepted")["result"]), "a certificate of an unknown version"),
     ("missing certificate", missing_blob("accepted", "certificate"), "is missing"),
     ("damaged certificate", flip("accepted", "certificate"), "is damaged"),
     ("damaged program", flip("accepted", "result"), "is damaged"),
@@ -430,8 +439,8 @@ FORGERIES: list[tuple[str, Callable[[Forged], None], str]] = [
     ("declarations that are none", lambda f: f.first("genesis").update(declarations=f.first("genesis")["code"]), "cannot stand here"),
     # links, heads and ends
     ("checkout of a refused program", checkout_of("refused"), "never installed"),
-    ("checkout of nothing", checkout_of("nothing"), "never installed"),
-    ("checkout of declarations", checkout_of("declarations"), "never installed"),
+    ("checkout of nothing", checkout_of("nothing"), "is missing"),
+    ("checkout of declarations", checkout_of("declarations"), "cannot stand here"),
     ("checkout of a list", change("checkout", "code", to=[]), "malformed body"),
     ("checkout left out", leave_out("checkout"), "the parent|the program|parent"),
     ("gap", change("ended", "optimality", "gap", to="0"), "the claim"),
@@ -466,12 +475,12 @@ FORGERIES: list[tuple[str, Callable[[Forged], None], str]] = [
     *((f"{k} from nowhere", insert(3, k), "not written yet") for k in ("held", "applied", "approval")),
     *((f"unknown kind {k!r}", insert(3, k), "unknown kind") for k in ("", "proved", "Accepted", "accepted ")),
     # versions
-    ("newer kernel", change("accepted", "versions", "kernel", to=2), "kernel version 2"),
+    ("newer kernel", change("accepted", "versions", "kernel", to=3), "kernel version 3"),
     ("older kernel", change("genesis", "versions", "kernel", to=0), "kernel version 0"),
     ("no kernel", change("refused", "versions", "kernel", to=None), "kernel version None"),
     ("kernel that is true", change("accepted", "versions", "kernel", to=True), "kernel version"),
-    ("newer kernel at the end", change("ended", "versions", "kernel", to=2), "kernel version 2"),
-    ("newer kernel of a checkout", change("checkout", "versions", "kernel", to=2), "kernel version 2"),
+    ("newer kernel at the end", change("ended", "versions", "kernel", to=3), "kernel version 3"),
+    ("newer kernel of a checkout", change("checkout", "versions", "kernel", to=3), "kernel version 3"),
     # the counterexample
     ("counterexample", change("refused", "counterexample", "old", 0, "reward", to="100"), "the counterexample"),
     ("counterexample", change("refused", "counterexample", "new", to=[]), "the counterexample"),
@@ -914,6 +923,7 @@ def a_proof(kind: str = "accepted") -> ProofFile:
         declarations=blobs[ledger.first("genesis")["declarations"]],
         old=None if ended else blobs[body["parent"]],
         new=blobs[body["code"] if ended else body["result"]],
+        requirement=None,
         certificate=blobs[body["certificate"]],
     )
 
@@ -932,7 +942,7 @@ def swap_programs(data: Json) -> None:
 
 def raise_lower(data: Json) -> None:
     """A value of the new program too high."""
-    entry = data["certificate"]["new_lower"][0][0]
+    entry = tables_of(data["certificate"])[0][0][0]
     entry[1] = add("1")(entry[1])
 
 
@@ -940,7 +950,7 @@ PROOF_FORGERIES: list[tuple[str, str, Callable[[Json], object], str]] = [
     ("old and new", "accepted", swap_programs, "inequality fails|not listed"),
     ("old and new", "refused", swap_programs, "inequality fails|not listed"),
     ("value", "accepted", raise_lower, "inequality fails"),
-    ("no old", "accepted", lambda d: d.update(old=None), "another number of programs"),
+    ("no old", "accepted", lambda d: d.update(old=None), "compares two programs"),
     ("no new", "accepted", lambda d: d.update(new=None), "expected a node"),
     ("old in the place of new", "accepted", lambda d: d.update(new=d["old"]), "inequality fails|not listed"),
     ("an old program for an optimum", "ended", lambda d: d.update(old=d["new"]), "."),
@@ -954,12 +964,12 @@ PROOF_FORGERIES: list[tuple[str, str, Callable[[Json], object], str]] = [
     ("no certificate", "accepted", lambda d: d.pop("certificate"), "a proof holds"),
     ("certificate null", "accepted", lambda d: d.update(certificate=None), "unknown version"),
     ("certificate as text", "accepted", lambda d: d.update(certificate="{}"), "unknown version"),
-    ("rule", "accepted", lambda d: d["certificate"].update(rule="optimal"), "another number of programs"),
-    ("schema", "accepted", lambda d: d.update(schema="godel/proof/2"), "expected godel/proof/1"),
-    ("schema", "accepted", lambda d: d.update(schema=None), "expected godel/proof/1"),
+    ("rule", "accepted", lambda d: d["certificate"].update(rule="optimal"), "takes cases, gap"),
+    ("schema", "accepted", lambda d: d.update(schema="godel/proof/1"), "expected godel/proof/2"),
+    ("schema", "accepted", lambda d: d.update(schema=None), "expected godel/proof/2"),
     ("deep code", "accepted", lambda d: d.update(new=nested(d["new"], 300)), "deep|cannot stand here"),
     ("deeper code", "accepted", lambda d: d.update(new=nested(d["new"], 930)), "deep|cannot stand here"),
-    ("deep certificate", "accepted", lambda d: d["certificate"].update(new_lower=nested(0, 900)), "."),
+    ("deep certificate", "accepted", lambda d: d["certificate"].update(cases=nested(0, 900)), "."),
 ]  # fmt: skip
 
 
