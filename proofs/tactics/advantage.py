@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from dsl.machine import ActionTuple, MemoryTuple, Program, StateTuple, UnknownTuple
 from dsl.polynomial import Polynomial, Weight, total_degree
-from proofs.explicit import Model, Option, Step, explore
+from proofs.explicit import Model, Step, explore
 from proofs.games import TooLarge, exact_values
 from proofs.kernel.chapter import Chapter
 from proofs.kernel.region import Region
@@ -86,6 +86,3 @@ class Advantage:
     def _bound(self, values: Sequence[Weight], steps: Sequence[Step]) -> Bound:
         rows = tuple((step,) for step in steps)
         return Bound(self.model, (values,), (rows,), (None,))
-
-
-__all__ = ["Advantage", "Option"]

@@ -10,13 +10,10 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import TypeAlias
 
-from dsl.machine import Program, UnknownTuple, World
-from dsl.polynomial import Polynomial, names_of, substitute
+from dsl.machine import UnknownTuple, World
+from dsl.polynomial import Polynomial, substitute
 from proofs.explicit import (
     corner_points,
-    explore_actions,
-    explore_program,
-    names_of_step,
     number_of,
     point_of,
     start_worlds,
@@ -27,18 +24,20 @@ from proofs.kernel import rules
 from proofs.kernel.certificate import (
     BetterCertificate,
     BetterWorstCertificate,
-    BoundsCertificate,
     Leaf,
     NotBetterCertificate,
     NotBetterHereCertificate,
     NotBetterWorstCertificate,
-    OptimalityCertificate,
     PointwiseCertificate,
 )
 from proofs.kernel.chapter import Chapter
 from proofs.kernel.region import Region
 from proofs.tactics.advantage import Advantage
+from proofs.tactics.bounders import Bounders as Bounders
 from proofs.tactics.bounds import Bound, Direction, Grid
+from proofs.tactics.optimality import estimate_gap as estimate_gap
+from proofs.tactics.optimality import find_bounds as find_bounds
+from proofs.tactics.optimality import find_optimality as find_optimality
 from proofs.tactics.pieces import (
     LEAVES_MAX,
     Check,
@@ -52,12 +51,9 @@ from proofs.tactics.pieces import (
     part,
 )
 from proofs.tactics.pointwise import find_pointwise
-from proofs.tactics.tables import Bounder
 
 LEAVES_MIN = 8
 ENTRIES_TRIED = 20_000
-GAP_LEAVES_MAX = 16
-GAP_WANTED = Fraction(1, 10**5)
 NEAR = Fraction(1, 10**4)
 CLOSED_TRIED = tuple((grid, False) for grid in Grid)
 # numbers first: where they do, premises stay affine, which suits solver and reader better
@@ -65,44 +61,6 @@ OPEN_TRIED = ((Grid.COARSE, True), (Grid.COARSE, False), (Grid.EXACT, False))
 
 Better: TypeAlias = BetterCertificate | BetterWorstCertificate | PointwiseCertificate
 NotBetter: TypeAlias = NotBetterCertificate | NotBetterHereCertificate | NotBetterWorstCertificate
-
-
-class Bounders:
-    """Bounds of one program, or of every program where there is none, for each joint value of the finite unknowns."""
-
-    def __init__(self, chapter: Chapter, program: Program | None) -> None:
-        self.chapter, self.program = chapter, program
-        self.size = Fraction(0) if program is None else chapter.size_cost(program)
-        self._found: dict[UnknownTuple, Bounder] = {}
-
-    def of(self, unknowns: UnknownTuple) -> Bounder:
-        """The bounds for these unknowns. Raises TooLarge."""
-        if unknowns not in self._found:
-            if self.program is None:
-                model = explore_actions(self.chapter, unknowns)
-            else:
-                model = explore_program(self.chapter, self.program, unknowns)
-            self._found[unknowns] = Bounder(self.chapter, model)
-        return self._found[unknowns]
-
-    def bound(
-        self, direction: Direction, grid: Grid, region: Region, *, flat: bool = False
-    ) -> Bound:
-        """A bound of the value without size on a region; `flat`: by numbers. Raises TooLarge."""
-        return self.of(region.unknowns).bound(direction, grid, region, flat=flat)
-
-    def is_open(self, region: Region) -> bool:
-        """Whether unknowns that the region leaves open may matter."""
-        return self.of(region.unknowns).is_open(region)
-
-    def names(self, unknowns: UnknownTuple) -> frozenset[str]:
-        """The rational unknowns that matter."""
-        model = self.of(unknowns).model
-        if not model.symbolic:
-            return frozenset()
-        read = {n for row in model.options for o in row for s in o.steps for n in names_of_step(s)}
-        read |= {n for start in model.starts for _, w in start.pairs for n in names_of(w)}
-        return frozenset(v.name for v in self.chapter.task.rationals if v.name in read)
 
 
 def find_evidence(chapter: Chapter, old: Bounders, new: Bounders) -> Better | NotBetter:
@@ -458,111 +416,3 @@ def _show_level(
             return None
         found[u] = pieces
     return found
-
-
-# --- bounds and optimality -----------------------------------------------------------------------
-
-
-def find_bounds(
-    chapter: Chapter, bounders: Bounders, grid: Grid = Grid.COARSE
-) -> BoundsCertificate:
-    """Bounds of one program at the starts of every world, sizes left out. Raises TooLarge."""
-    program = bounders.program
-    if program is None:
-        raise ValueError("a program is bounded")
-    lower: dict[UnknownTuple, Piece] = {}
-    upper: dict[UnknownTuple, Piece] = {}
-    for u in unknown_values(chapter):
-        region = Region.whole(chapter.task, u)
-        lower[u] = _tightest(chapter, bounders, Direction.LOWER, grid, region)
-        upper[u] = _tightest(chapter, bounders, Direction.UPPER, grid, region)
-    least = min(p.least(chapter) for p in lower.values())
-    most = max(-p.least(chapter) for p in upper.values())
-    return BoundsCertificate(
-        least,
-        tuple(
-            make_case(chapter, u, p, lambda place, t: rules.at_least(place, program, t, least))
-            for u, p in lower.items()
-        ),
-        most,
-        tuple(
-            make_case(chapter, u, p, lambda place, t: rules.at_most(place, program, t, most))
-            for u, p in upper.items()
-        ),
-    )
-
-
-def _tightest(
-    chapter: Chapter, bounders: Bounders, direction: Direction, grid: Grid, region: Region
-) -> Piece:
-    """The bound whose end is furthest on the right side: its differences are the bound, or the bound turned round."""
-    found: list[Piece] = []
-    for flat in (True, False) if bounders.is_open(region) else (False,):
-        bound = bounders.bound(direction, grid, region, flat=flat)
-        found.append(Piece(region, (bound,), tuple(-direction.sign * v for v in bound.at_starts)))
-    return max(found, key=lambda piece: piece.least(chapter))
-
-
-def find_optimality(
-    chapter: Chapter, bounders: Bounders, every: Bounders, grid: Grid = Grid.FINE
-) -> OptimalityCertificate:
-    """That no program beats this one by more than a gap, the least that is found. Raises TooLarge."""
-    program = bounders.program
-    if program is None:
-        raise ValueError("a program is bounded")
-    found: dict[UnknownTuple, Pieces] = {}
-    gap = Fraction(0)
-    for u in unknown_values(chapter):
-        found[u] = _gap_pieces(chapter, bounders, every, grid, u)
-        gap = max([gap, *(-p.least(chapter) for p in leaves_of(found[u]))])
-    cases = tuple(
-        make_case(chapter, u, p, lambda place, t: rules.optimal(place, program, t, gap))
-        for u, p in found.items()
-    )
-    return OptimalityCertificate(cases, gap)
-
-
-def estimate_gap(
-    chapter: Chapter, bounders: Bounders, every: Bounders, grid: Grid = Grid.FINE
-) -> Fraction:
-    """What `find_optimality` would show, without its tables. Raises TooLarge."""
-    return max(
-        -piece.least(chapter)
-        for u in unknown_values(chapter)
-        for piece in leaves_of(_gap_pieces(chapter, bounders, every, grid, u))
-    )
-
-
-def _gap_pieces(
-    chapter: Chapter, bounders: Bounders, every: Bounders, grid: Grid, u: UnknownTuple
-) -> Pieces:
-    names = bounders.names(u) | every.names(u)
-
-    def piece(region: Region) -> Piece:
-        open_ = bounders.is_open(region) or every.is_open(region)
-        found: list[Piece] = []
-        for flat in (False, True) if open_ else (False,):
-            low = bounders.bound(Direction.LOWER, grid, region, flat=flat)
-            high = every.bound(Direction.UPPER, grid, region, flat=flat)
-            pairs = zip(low.at_starts, high.at_starts, strict=True)
-            apart = tuple(a - bounders.size - b for a, b in pairs)
-            found.append(Piece(region, (low, high), apart))
-        return max(found, key=lambda p: p.least(chapter))
-
-    whole = Region.whole(chapter.task, u)
-    first = piece(whole)
-    if not names or first.least(chapter) >= -GAP_WANTED:
-        return first
-
-    # cut into equal parts, which lowers what is lost to curvature; deeper is left to those who ask for more
-    def small(region: Region) -> Piece | None:
-        total = Fraction(1)
-        for (low, high), (a, b) in zip(region.box, whole.box, strict=True):
-            total *= (high - low) / (b - a) if a != b else 1
-        return piece(region) if total * GAP_LEAVES_MAX <= 1 else None
-
-    finer = part(chapter, whole, small, names)
-    if finer is None:
-        return first
-    best = min(p.least(chapter) for p in leaves_of(finer))
-    return finer if best > first.least(chapter) else first

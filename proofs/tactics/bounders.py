@@ -1,0 +1,51 @@
+"""Bounds of one program in every world, found as they are asked for and kept."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from dsl.machine import Program, UnknownTuple
+from dsl.polynomial import names_of
+from proofs.explicit import explore_actions, explore_program, names_of_step
+from proofs.kernel.chapter import Chapter
+from proofs.kernel.region import Region
+from proofs.tactics.bounds import Bound, Direction, Grid
+from proofs.tactics.tables import Bounder
+
+
+class Bounders:
+    """Bounds of one program, or of every program where there is none, for each joint value of the finite unknowns."""
+
+    def __init__(self, chapter: Chapter, program: Program | None) -> None:
+        self.chapter, self.program = chapter, program
+        self.size = Fraction(0) if program is None else chapter.size_cost(program)
+        self._found: dict[UnknownTuple, Bounder] = {}
+
+    def of(self, unknowns: UnknownTuple) -> Bounder:
+        """The bounds for these unknowns. Raises TooLarge."""
+        if unknowns not in self._found:
+            if self.program is None:
+                model = explore_actions(self.chapter, unknowns)
+            else:
+                model = explore_program(self.chapter, self.program, unknowns)
+            self._found[unknowns] = Bounder(self.chapter, model)
+        return self._found[unknowns]
+
+    def bound(
+        self, direction: Direction, grid: Grid, region: Region, *, flat: bool = False
+    ) -> Bound:
+        """A bound of the value without size on a region; `flat`: by numbers. Raises TooLarge."""
+        return self.of(region.unknowns).bound(direction, grid, region, flat=flat)
+
+    def is_open(self, region: Region) -> bool:
+        """Whether unknowns that the region leaves open may matter."""
+        return self.of(region.unknowns).is_open(region)
+
+    def names(self, unknowns: UnknownTuple) -> frozenset[str]:
+        """The rational unknowns that matter."""
+        model = self.of(unknowns).model
+        if not model.symbolic:
+            return frozenset()
+        read = {n for row in model.options for o in row for s in o.steps for n in names_of_step(s)}
+        read |= {n for start in model.starts for _, w in start.pairs for n in names_of(w)}
+        return frozenset(v.name for v in self.chapter.task.rationals if v.name in read)
