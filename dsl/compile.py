@@ -29,9 +29,9 @@ from dsl.machine import (
     Task,
     UnknownTuple,
 )
-from dsl.polynomial import Polynomial
+from dsl.polynomial import Polynomial, Weight
 from dsl.scope import names_read
-from dsl.types import values
+from dsl.types import Value, values
 
 LOOPS_MAX = 12
 """Loops inside loops of one Python function; Python itself allows 20 blocks."""
@@ -39,6 +39,8 @@ LOOPS_MAX = 12
 Py: TypeAlias = ast.expr
 Local: TypeAlias = Mapping[str, str]
 """Python names of the names that an expression may read."""
+Draw: TypeAlias = tuple[tuple[Value, ...], Weight, Weight, StateTuple]
+"""One draw of a step: the values of the chance variables, its weight, the reward, the next state."""
 
 
 # --- what is compiled ----------------------------------------------------------------------------
@@ -62,6 +64,7 @@ class CompiledTask:
     _allowed: Callable[..., Any] | None
     _symbols: tuple[Polynomial, ...]
     _every: tuple[ReplyTuple, ...] | None = None
+    _draws: Callable[..., list[Draw]] | None = None
 
     def is_done(self, state: StateTuple, unknowns: UnknownTuple = ()) -> bool:
         """Whether the episode has ended in this state."""
@@ -77,6 +80,19 @@ class CompiledTask:
         if self._every is None:
             self._every = tuple(product(*(tuple(values(v.type)) for v in self.task.adversaries)))
         return tuple(r for r in self._every if allowed(*state, *actions, *r, *unknowns))
+
+    def draws(
+        self,
+        state: StateTuple,
+        actions: ActionTuple,
+        unknowns: UnknownTuple = (),
+        reply: ReplyTuple = (),
+    ) -> list[Draw]:
+        """Each joint value of the chance variables, its weight, the reward and the next state."""
+        if self._draws is None:
+            self._draws = _compile_step(self.task, listed=True)
+        found = self._draws(*state, *actions, *reply, *unknowns, *self._symbols)
+        return [(v, _exact(w), _exact(r), x) for v, w, r, x in found if w != 0]
 
     def outcomes(
         self,
@@ -149,8 +165,22 @@ def _compile_task(task: Task) -> CompiledTask:
         for condition in conditions[1:]:
             joint = s.Binary("and", joint, condition)
         allowed = unit.function(joint, (*states, *chosen, *unknowns))
-    step = unit.step(task, (*states, *chosen, *unknowns, *symbols))
+    step = _compile_step(task, listed=False)
     return CompiledTask(task, step, done, allowed, tuple(map(Polynomial.variable, symbols)))
+
+
+def _compile_step(task: Task, *, listed: bool) -> Callable[..., Any]:
+    """One step: its draws one by one where they are `listed`, else the weight of each reward and next state."""
+    groups = (
+        task.states,
+        task.actions,
+        task.adversaries,
+        task.unknowns,
+        task.rationals,
+        task.rates,
+    )
+    parameters = tuple(v.name for group in groups for v in group)
+    return _Unit(task.names).step(task, parameters, listed)
 
 
 def _compile_program(program: Program) -> CompiledProgram:
@@ -329,7 +359,7 @@ class _Unit:
     """Functions over one scope; what they share stands in `globals`."""
 
     def __init__(self, names: Globals, *, counts: bool = False) -> None:
-        self.names, self.counts = names, counts
+        self.names, self.counts, self.listed = names, counts, False
         self.globals: dict[str, Any] = {"__builtins__": {}, **_RUNTIME}
         self._numbers: dict[str, int] = {}
         self._constants: dict[str, str] = {}
@@ -802,17 +832,14 @@ class _Unit:
 
     # --- one step of a world ---------------------------------------------------------------------
 
-    def step(self, task: Task, parameters: tuple[str, ...]) -> Callable[..., dict[Any, Any]]:
-        """A function that adds up the weight of each pair of reward and next state."""
+    def step(self, task: Task, parameters: tuple[str, ...], listed: bool) -> Callable[..., Any]:
+        """A function that lists draws, or adds up the weight of each pair of reward and next state."""
         first = {p: self.fresh("v") for p in parameters}
-        block = _Block(self)
-        block.emit(_assign("found", ast.Dict([], [])))
+        block, self.listed = _Block(self), listed
+        block.emit(_assign("found", ast.List([], ast.Load()) if listed else ast.Dict([], [])))
         self._draw(task, 0, dict(first), None, block)
         block.emit(ast.Return(_name("found")))
-        return cast(
-            Callable[..., dict[Any, Any]],
-            self.globals[self.make(first.values(), block.statements)],
-        )
+        return cast(Callable[..., Any], self.globals[self.make(first.values(), block.statements)])
 
     def _draw(
         self, task: Task, index: int, local: dict[str, str], weight: Py | None, block: _Block
@@ -830,9 +857,15 @@ class _Unit:
             block.emit(_assign(local[name], code.value))
         reward = self.value(task.reward, local, block)
         following = _tuple(_name(local[v.name + "'"]) for v in task.states)
+        drawn = _constant(1) if weight is None else weight
+        if self.listed:
+            values_drawn = _tuple(_name(local[v.name]) for v in task.chances)
+            row = _tuple([values_drawn, drawn, reward.value, following])
+            added = ast.Attribute(_name("found"), "append", ast.Load())
+            block.emit(ast.Expr(ast.Call(added, [row], [])))
+            return
         key = self.fresh("t")
         block.emit(_assign(key, _tuple([reward.value, following])))
-        drawn = _constant(1) if weight is None else weight
         slot = ast.Subscript(_name("found"), _name(key), ast.Store())
         seen = ast.Compare(_name(key), [ast.In()], [_name("found")])
         again = ast.AugAssign(slot, ast.Add(), drawn)

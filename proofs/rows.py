@@ -9,6 +9,7 @@ from itertools import product
 from operator import itemgetter
 from typing import TypeAlias
 
+from dsl.compile import compile_task
 from dsl.machine import (
     ActionTuple,
     Decision,
@@ -75,6 +76,7 @@ class WorldLines:
 
     def __init__(self, task: Task, *, requirements: bool = False) -> None:
         self.task, self.world = task, World(task, requirements=requirements)
+        self._world = compile_task(task)
         self.spell = Speller(task.states)
         self.spell_actions = Speller(task.actions)
         self.spell_anywhere = Speller(task.any_states)
@@ -160,7 +162,7 @@ class WorldLines:
         known = dict(zip((v.name for v in self.task.rates), rates, strict=True)) if named else {}
         before = self.spell(state) + self.spell_actions(actions) + self._chosen(reply)
         # a next value or reward that reads next values is stated for those listed; all hold together
-        for drawn, weight, reward, successor in self.task.draws(state, actions, unknowns, finite):
+        for drawn, weight, reward, successor in self._world.draws(state, actions, unknowns, finite):
             if known:
                 weight, reward = substitute(weight, known), substitute(reward, known)
                 if weight == 0:

@@ -79,6 +79,8 @@ def test_machines_step_and_decide_as_the_interpreter_says(path: Path) -> None:
             for reply in replies[:3]:
                 expected_rows = task.outcomes(state, actions, known, reply)
                 assert step.outcomes(state, actions, known, reply) == expected_rows
+                drawn = list(task.draws(state, actions, known, reply))
+                assert step.draws(state, actions, known, reply) == drawn
 
 
 @pytest.mark.parametrize("seed", range(8))
