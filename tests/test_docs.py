@@ -29,12 +29,15 @@ from dsl import syntax as s
 from dsl.check import check_expression
 from dsl.errors import DslError
 from dsl.formatter import format_source
-from dsl.interp import BUILT_INS, EvaluationFault, evaluate
+from dsl.interp import BUILT_INS, OPERATIONS, EvaluationFault, evaluate
 from dsl.machine import Program
 from dsl.parser import parse_expression, parse_machine, parse_patch
+from dsl.rewrite import derive_edits
 from dsl.types import show_value
 from godel.checking import check_totality
 from godel.cli.main import VERBS
+from godel.gate import Accepted, Gate, Refused
+from proofs.kernel.chapter import Chapter
 
 ROOT = Path(__file__).parent.parent
 PLAIN = {"json", "mermaid", "sh", "text"}
@@ -240,6 +243,63 @@ def test_every_error_code_appears_in_the_docs() -> None:
     assert not CODES.keys() - set(CODE.findall(everything_written()))
 
 
-def test_every_word_of_the_language_appears_in_its_reference() -> None:
-    words = set(re.findall(r"[a-z]+", (ROOT / "docs/language.md").read_text(encoding="utf-8")))
-    assert not (s.KEYWORDS | BUILT_INS.keys()) - words
+def reference() -> str:
+    """The reference of the language."""
+    return (ROOT / "docs/language.md").read_text(encoding="utf-8")
+
+
+def test_every_word_and_code_of_the_language_appears_in_its_reference() -> None:
+    from dsl.codes import CODES
+
+    text = reference()
+    assert not (s.KEYWORDS | BUILT_INS.keys()) - set(re.findall(r"[a-z]+", text))
+    for first, last in re.findall(r"(G[0-9]{3}) to (G[0-9]{3})", text):
+        text += " ".join(code for code in CODES if first <= code <= last)
+    assert len(CODES) >= 60
+    assert not CODES.keys() - set(CODE.findall(text))
+
+
+def test_every_operation_with_a_price_stands_in_the_table_of_ticks() -> None:
+    ticks = reference().split("## 11. Ticks")[1].split("## 12.")[0]
+    rows = [line for line in ticks.splitlines() if line.startswith("| ")]
+    last = [re.sub(r"<.?code>|`", " ", row.rsplit("|", 2)[1]) for row in rows[1:]]
+    named = " ".join(last).replace("&amp;", "&").replace("&#124;", "|").split()
+    assert set(named) == OPERATIONS
+
+
+@pytest.mark.parametrize("better", ["dominates", "strictly", "worst"])
+def test_the_gate_compares_worlds_as_the_table_says(better: str) -> None:
+    (machine,) = [b for b in blocks_of(ROOT / "docs/language.md") if b.name == "two_worlds.godel"]
+    tree = parse_machine(machine.text.replace("better dominates", f"better {better}"))
+    gate = Gate(Chapter(tree.declarations))
+    header, *rows = re.findall(r"^\| (?:action|[1-5]) \|.*\|$", reference(), re.MULTILINE)
+    cells = [[cell.strip(" `") for cell in row.strip("|").split("|")] for row in (header, *rows)]
+    column = cells[0].index(better)
+    found, stated = [], []
+    for row in cells[1:]:
+        code = parse_machine(machine.text.replace("a = 0", f"a = {row[0]}")).agent
+        verdict = gate.judge(tree.agent, derive_edits(tree.agent, code))
+        assert isinstance(verdict, Accepted | Refused)
+        found.append(isinstance(verdict, Accepted))
+        stated.append(row[column] == "yes")
+    assert found == stated and len(found) == 5
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_link_leads_somewhere(path: Path) -> None:
+    code = re.compile(r"^```.*?^```$|^    .*?$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
+    text = code.sub("", path.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        file, _, anchor = target.partition("#")
+        if "://" in target:
+            continue
+        other = (path.parent / file).resolve() if file else path
+        assert other.exists(), target
+        if anchor:
+            assert anchor in anchors(other.read_text(encoding="utf-8")), target
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors that the headings of a document get."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
