@@ -221,12 +221,14 @@ CODES: Mapping[str, Page] = {
         same more plainly, give narrower ranges, or guard the expression with a test.
         """,
         """
-        state far: int 1..1_000_000_000 = 1
-        reward = 1 / (far * far - 2)
+        state far: int 0..1_000_000_000 = 1
+        state wide: int 0..1_000_000_000 = 1
+        chance lost: bool = { true: far * wide / (far * wide + 1), false: 1 / (far * wide + 1) }
         """,
         """
-        state far: int 1..1_000_000_000 = 1
-        reward = 1 / max(far * far - 2, 1)
+        state far: int 0..100 = 1
+        state wide: int 0..100 = 1
+        chance lost: bool = { true: far * wide / (far * wide + 1), false: 1 / (far * wide + 1) }
         """,
     ),
     "G018": _page(
