@@ -37,10 +37,14 @@ class CodecError(ValueError):
 
 def canonical_json(value: Json) -> bytes:
     """The one byte string that stands for a value; refuses floats, big integers and keys that are not strings."""
-    _require_plain(value, 0)
-    return json.dumps(
-        value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False
-    ).encode("ascii")
+    try:
+        _require_plain(value, 0)
+        text = json.dumps(
+            value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False
+        )
+    except RecursionError:
+        raise CodecError("nested too deeply") from None
+    return text.encode("ascii")
 
 
 def decode_json(data: bytes) -> Json:
@@ -71,6 +75,11 @@ def _require_plain(value: Any, depth: int) -> None:
         if not -SAFE_INTEGER < value < SAFE_INTEGER:
             raise CodecError("an integer beyond 2^53 must be written as a string")
     elif kind is list or kind is tuple:
+        if (
+            set(map(type, value)) == {int}
+            and -SAFE_INTEGER < min(value) <= max(value) < SAFE_INTEGER
+        ):
+            return
         for item in value:
             _require_plain(item, depth + 1)
     elif kind is dict:
@@ -273,8 +282,14 @@ _SHAPES: dict[str, tuple[type[s.Node], tuple[tuple[str, Kind, str], ...]]] = {
 _TAGS = {shape[0]: (tag, shape[1]) for tag, shape in _SHAPES.items()}
 
 
+_INTEGERS = "ints"
+"""The tag of an array of integer literals, which are written without their own."""
+
+
 def encode_node(node: s.Node) -> Json:
     """A tree as JSON: `[tag, field, …]`."""
+    if s.literal_class(node) is s.IntLit:
+        return [_INTEGERS, [encode_int(item.value) for item in cast(Any, node).items]]
     tag, shape = _TAGS[type(node)]
     out: list[Json] = [tag]
     for name, kind, count in shape:
@@ -353,6 +368,8 @@ def _decode_node(value: Json, allowed: tuple[type[s.Node], ...], depth: int) -> 
         raise CodecError("nested too deeply")
     if not isinstance(value, list) or not value or not isinstance(value[0], str):
         raise CodecError("expected a node [tag, …]")
+    if value[0] == _INTEGERS:
+        return _decode_integers(value, allowed)
     known = _SHAPES.get(value[0])
     if known is None:
         raise CodecError(f"unknown node {value[0]!r}")
@@ -374,6 +391,14 @@ def _decode_node(value: Json, allowed: tuple[type[s.Node], ...], depth: int) -> 
     node = cls(**held)
     _require_well_formed(node)
     return node
+
+
+def _decode_integers(value: Sequence[Json], allowed: tuple[type[s.Node], ...]) -> s.ArrayLit:
+    if allowed and s.ArrayLit not in allowed:
+        raise CodecError(f"a node {_INTEGERS!r} cannot stand here")
+    if len(value) != 2 or not isinstance(value[1], list) or not value[1]:
+        raise CodecError(f"a node {_INTEGERS!r} has one list of integers")
+    return s.ArrayLit(tuple(s.IntLit(decode_int(item)) for item in value[1]))
 
 
 def _decode_field(value: Json, kind: Kind, depth: int) -> Any:
@@ -431,6 +456,8 @@ _LEAVES: dict[str, tuple[Callable[[Any], Json], Callable[[Json], Any]]] = {
 
 def _require_well_formed(node: s.Node) -> None:
     """What the parser can produce and nothing else: one tree for one text."""
+    if s.literal_class(node) is s.IntLit:
+        raise CodecError("an array of integers that is not in its short form")
     match node:
         case s.Unary("-", s.IntLit() | s.RatLit()) | s.Binary("/", s.IntLit(), s.IntLit(1)):
             raise CodecError("a literal that is not folded")

@@ -51,7 +51,8 @@ def _holds_bits(builder: Typer, tree: s.Node, wanted: Type | None, local: LocalT
                 pass
         if any(bits_in(kind) is not None for kind in kinds):
             return True
-        pending.extend(s.children(node))
+        if s.literal_class(node) is None:
+            pending.extend(s.children(node))
     return False
 
 

@@ -717,7 +717,9 @@ class Typer:
             self.mismatch(index, wanted, found, "the index")
 
     def _array(self, expr: s.ArrayLit, local: LocalTypes, asked: Bits | None) -> Type | None:
-        item = self._joined(expr.items, local, "the entries of an array", asked)
+        item = _type_of_literals(expr) if asked is None else None
+        if item is None:
+            item = self._joined(expr.items, local, "the entries of an array", asked)
         return None if item is None else self._bounded(len(expr.items), item, expr)
 
     def _array_for(self, expr: s.ArrayFor, local: LocalTypes, asked: Bits | None) -> Type | None:
@@ -845,6 +847,23 @@ def _mixed(wanted: Type, found: Type) -> tuple[str, str | None] | None:
             return "G035", _conversion(s.BoolLit(True), scalar(wanted), scalar(found))
         case _:
             return None
+
+
+def _type_of_literals(array: s.ArrayLit) -> Type | None:
+    """The type of the entries where they are sound literals of one class, seen all at once; else None."""
+    kind = s.literal_class(array)
+    if kind is None:
+        return None
+    held: list[Any] = [item.value for item in array.items]  # type: ignore[union-attr]
+    classes = set(map(type, held))
+    if kind is s.BoolLit and classes == {bool}:
+        return Bool()
+    if kind is s.IntLit and classes == {int}:
+        longest = max(number_bits(min(held)), number_bits(max(held)))
+        return Int() if longest <= NUMBER_BITS_MAX else None
+    if kind is s.RatLit and classes == {Fraction}:
+        return Rat() if max(map(number_bits, held)) <= NUMBER_BITS_MAX else None
+    return None
 
 
 def _conversion(node: s.Node, wanted: Type, found: Type) -> str | None:

@@ -15,6 +15,8 @@ from dsl.polynomial import Polynomial, PolynomialTooLarge, Weight
 from dsl.types import Array, Enum, Type, Value, Variable, contains, show_type
 
 NUMBER_BITS_MAX = 4_096
+_FEW = 16
+"""Up to so many entries an array is evaluated one by one without a look at what they are."""
 
 OPERATIONS = frozenset(
     "+ - * / div mod & | ^ ~ << >> and or implies not == != < <= > >= if match let call index array with fold forall exists"
@@ -265,6 +267,8 @@ class Evaluator:
 
     def _array(self, expr: s.ArrayLit, local: Locals) -> Any:
         self.ticks += self._price("array", 1)
+        if len(expr.items) > _FEW and s.literal_class(expr) is not None:
+            return tuple(item.value for item in expr.items)  # type: ignore[union-attr]
         return tuple(self.value(item, local) for item in expr.items)
 
     def _array_for(self, expr: s.ArrayFor, local: Locals) -> Any:

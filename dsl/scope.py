@@ -420,7 +420,9 @@ def type_expressions(kind: s.TypeExpr) -> Iterable[s.Expr]:
 def names_read(node: s.Node) -> set[str]:
     """Every name, primed name (with its prime) and function that stands in a tree."""
     found: set[str] = set()
-    for below in s.walk(node):
+    pending = [node]
+    while pending:
+        below = pending.pop()
         match below:
             case s.Name(name) | s.Call(name, _):
                 found.add(name)
@@ -428,6 +430,8 @@ def names_read(node: s.Node) -> set[str]:
                 found.add(name + "'")
             case _:
                 pass
+        if s.literal_class(below) is None:
+            pending.extend(s.children(below))
     return found
 
 

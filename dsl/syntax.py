@@ -780,6 +780,20 @@ def with_children(node: Node, new: tuple[Node, ...]) -> Node:
     return cast(Node, replace(cast(Any, node), **changed))
 
 
+def literal_class(node: Node) -> type[IntLit] | type[RatLit] | type[BoolLit] | None:
+    """The class of the entries of an array that holds literals of one class alone; None for anything else.
+
+    Large tables are such arrays: whoever treats all their entries alike need not look at each.
+    """
+    if type(node) is not ArrayLit:
+        return None
+    kinds = set(map(type, node.items))
+    for kind in (IntLit, RatLit, BoolLit):
+        if kinds == {kind}:
+            return kind
+    return None
+
+
 def walk(node: Node) -> Iterator[Node]:
     """The node and everything below it, outermost first."""
     pending = [node]

@@ -140,6 +140,9 @@ def contains(kind: Type, value: Value) -> bool:
         case Array(_, _, item):
             if item == without_ranges(item):
                 return True
+            if isinstance(item, Int | Rat | Bits):
+                # the least and the greatest speak for all
+                return contains(item, min(value)) and contains(item, max(value))  # type: ignore
             return all(contains(item, v) for v in value)  # type: ignore[union-attr]
         case _:
             assert_never(kind)
