@@ -123,7 +123,9 @@ def test_import_has_every_reachable_row_of_the_table(env_id: str, settings: dict
     task, program = load(import_environment(env_id, settings=settings))
     env = make(env_id, settings)
     assert unfold(task) == unfold_table(env.P, env.initial_state_distrib)
-    assert [program.act(x)[0] for x, _ in task.start_states()] == [(0,)] * len(task.start_states())
+    assert [program.act(x).actions for x, _ in task.start_states()] == [(0,)] * len(
+        task.start_states()
+    )
     assert task.utility.discount == Fraction(99, 100)
 
 
@@ -285,7 +287,7 @@ def test_the_long_way_round_takes_seventeen_steps_and_never_falls() -> None:
     ((x, _),) = task.start_states()
     rewards = []
     while not task.is_done(x):
-        (outcome,) = task.outcomes(x, program.act(x)[0])
+        (outcome,) = task.outcomes(x, program.act(x).actions)
         rewards.append(outcome.reward)
         x = outcome.successor
     assert rewards == [-1] * 17
