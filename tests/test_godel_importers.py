@@ -392,7 +392,7 @@ def test_state_entered_both_ways_gets_a_variable_that_says_whether_it_is_over() 
     task, program = load(text)
     assert [v.name for v in task.states] == ["s", "over"]
     assert [v.name for v in task.observed] == ["s"]
-    assert program.act((1, False))[0] == (0,)
+    assert program.act((1, False)).actions == (0,)
     assert not task.is_done((1, False))
     assert task.is_done((1, True))
     assert unfold(task) == unfold_table(table, [1, 0])
