@@ -25,6 +25,9 @@ from godel.families.rule import (
     transform,
 )
 
+TURNS_MAX = 4
+"""Loops of up to so many turns are written out."""
+
 # --- constants, lets, calls and arrays -----------------------------------------------------------
 
 
@@ -70,7 +73,7 @@ def _sunk(name: str, value: s.Expr, body: s.Expr) -> s.Expr | None:
     at: s.Position = ()
     node: s.Node = body
     branched = False
-    while uses > 1 and not isinstance(node, s.ArrayFor):
+    while uses > 1 and not isinstance(node, (s.ArrayFor, s.Fold, s.Quantifier)):
         below = s.children(node)
         holds = next((i for i, n in enumerate(below) if count_uses(n, name) == uses), None)
         if holds is None:
@@ -95,12 +98,13 @@ def _first_branch(node: s.Node) -> int:
 
 def inline_call(context: Context, node: s.Expr) -> Expressions:
     """A call becomes the body of its function, unless an argument would be evaluated more often."""
-    if not isinstance(node, s.Call) or node.name not in context.names.functions:
+    function = context.function(node.name) if isinstance(node, s.Call) else None
+    if not isinstance(node, s.Call) or function is None:
         return
-    function = context.names.functions[node.name]
+    body = context.bodies[node.name]
     arguments = {p.name: a for p, a in zip(function.parameters, node.args, strict=True)}
-    if all(is_cheap_to_copy(a, count_uses(function.body, n)) for n, a in arguments.items()):
-        yield substitute(function.body, arguments)
+    if all(is_cheap_to_copy(a, count_uses(body, n)) for n, a in arguments.items()):
+        yield substitute(body, arguments)
 
 
 def index_literal(context: Context, node: s.Expr) -> Expressions:
@@ -123,11 +127,11 @@ def index_comprehension(context: Context, node: s.Expr) -> Expressions:
     if not isinstance(node, s.Index):
         return
     array, index = node.array, node.index
-    if isinstance(array, s.Name) and array.name in context.names.tables:
+    if isinstance(array, s.Name) and array.name in context.tables:
         kind = context.names.types[array.name]
         if isinstance(kind, Array) and kind.index is not None:
             index = s.Call("ord", (index,))
-        array = context.names.tables[array.name].value
+        array = context.tables[array.name]
     if isinstance(array, s.ArrayFor):
         if array.low != s.IntLit(0):
             index = s.Binary("+", array.low, index)
@@ -350,6 +354,173 @@ def drop_arm(context: Context, node: s.Expr) -> Expressions:
     if isinstance(node, s.Match) and node.otherwise is not None and len(node.arms) > 1:
         for i in range(len(node.arms)):
             yield s.Match(node.subject, node.arms[:i] + node.arms[i + 1 :], node.otherwise)
+
+
+# --- loops ---------------------------------------------------------------------------------------
+
+
+def fold_unread(context: Context, node: s.Expr) -> Expressions:
+    """A fold whose turns do not read what came before is its last turn."""
+    if isinstance(node, s.Fold) and not count_uses(node.body, node.acc):
+        yield _at_turn(node.body, node.var, node.high)
+
+
+def fold_kept(context: Context, node: s.Expr) -> Expressions:
+    """A fold whose turns change nothing is its start."""
+    if isinstance(node, s.Fold) and node.body == s.Name(node.acc):
+        yield node.start
+
+
+def fold_to_quantifier(context: Context, node: s.Expr) -> Expressions:
+    """A fold that asks whether all or some turns hold may stop as soon as that is known."""
+    if not isinstance(node, s.Fold):
+        return
+    acc = s.Name(node.acc)
+    match node.start, node.body:
+        case s.BoolLit(False), s.Binary("or", left, right) if acc in (left, right):
+            word, test = "exists", right if left == acc else left
+        case s.BoolLit(False), s.If(test, s.BoolLit(True), other) if other == acc:
+            word = "exists"
+        case s.BoolLit(True), s.Binary("and", left, right) if acc in (left, right):
+            word, test = "forall", right if left == acc else left
+        case s.BoolLit(True), s.If(test, other, s.BoolLit(False)) if other == acc:
+            word = "forall"
+        case _:
+            return
+    if not count_uses(test, node.acc):
+        yield s.Quantifier(word, node.var, node.low, node.high, test)
+
+
+def unroll_fold(context: Context, node: s.Expr) -> Expressions:
+    """A fold of a few turns is written out."""
+    if not isinstance(node, s.Fold):
+        return
+    turns = context.turns(node.low, node.high)
+    if not 1 <= len(turns) <= TURNS_MAX:
+        return
+    bodies = [_at_turn(node.body, node.var, number_literal(i)) for i in turns]
+    uses = count_uses(node.body, node.acc)
+    if is_cheap_to_copy(node.start, uses) and (uses <= 1 or len(turns) == 1):
+        found = node.start
+        for body in bodies:
+            found = substitute(body, {node.acc: found})
+        yield found
+        return
+    names = context.several_fresh(node.acc, len(bodies))
+    found = substitute(bodies[-1], {node.acc: s.Name(names[-1])})
+    for i in reversed(range(len(bodies))):
+        value = (
+            node.start if i == 0 else substitute(bodies[i - 1], {node.acc: s.Name(names[i - 1])})
+        )
+        found = s.Let(names[i], value, found)
+    yield found
+
+
+def quantifier_constant(context: Context, node: s.Expr) -> Expressions:
+    """What does not depend on the turn holds in all of them or in none."""
+    if isinstance(node, s.Quantifier) and not count_uses(node.body, node.var):
+        yield node.body
+
+
+def unroll_quantifier(context: Context, node: s.Expr) -> Expressions:
+    """A quantifier over a few turns is written out."""
+    if not isinstance(node, s.Quantifier):
+        return
+    turns = context.turns(node.low, node.high)
+    if 1 <= len(turns) <= TURNS_MAX:
+        first, *rest = (_at_turn(node.body, node.var, number_literal(i)) for i in turns)
+        for body in rest:
+            first = s.Binary("and" if node.word == "forall" else "or", first, body)
+        yield first
+
+
+def negated_quantifier(context: Context, node: s.Expr) -> Expressions:
+    """Not all are not: some are."""
+    match node:
+        case s.Unary("not", s.Quantifier(word, var, low, high, s.Unary("not", body))):
+            other = "exists" if word == "forall" else "forall"
+            yield s.Quantifier(other, var, low, high, body)
+
+
+def _at_turn(body: s.Expr, var: str, value: s.Expr) -> s.Expr:
+    """The body of a loop at one turn."""
+    return substitute(body, {var: value})
+
+
+# --- updated copies ------------------------------------------------------------------------------
+
+
+def drop_overwritten(context: Context, node: s.Expr) -> Expressions:
+    """An entry that a later one overwrites goes."""
+    if isinstance(node, s.With):
+        last = {change.index: change for change in node.changes}
+        if len(last) < len(node.changes):
+            kept = tuple(c for c in node.changes if last[c.index] is c)
+            yield s.With(node.array, kept)
+
+
+def drop_unchanged(context: Context, node: s.Expr) -> Expressions:
+    """An entry that writes what is there already goes, where it is the only one."""
+    match node:
+        case s.With(array, (s.Change(index, value),)) if value == s.Index(array, index):
+            yield array
+
+
+def join_updates(context: Context, node: s.Expr) -> Expressions:
+    """An updated copy of an updated copy is one."""
+    match node:
+        case s.With(s.With(array, first), second):
+            yield s.With(array, (*first, *second))
+
+
+def update_literal(context: Context, node: s.Expr) -> Expressions:
+    """An array that is written out is written with its new entries."""
+    if isinstance(node, s.With) and isinstance(node.array, s.ArrayLit):
+        items = list(node.array.items)
+        for change in node.changes:
+            if not isinstance(change.index, s.IntLit) or not 0 <= change.index.value < len(items):
+                return
+            items[change.index.value] = change.value
+        yield s.ArrayLit(tuple(items))
+
+
+def read_updated(context: Context, node: s.Expr) -> Expressions:
+    """An entry of an updated copy is what was written there, or what was there before."""
+    match node:
+        case s.Index(s.With(array, changes), index):
+            pass
+        case _:
+            return
+    wanted = literal_key(context.names, index)
+    for change in reversed(changes):
+        if change.index == index:
+            yield change.value
+            return
+        found = literal_key(context.names, change.index)
+        if wanted is None or found is None:
+            return
+    yield s.Index(array, index)
+
+
+# --- bits ----------------------------------------------------------------------------------------
+
+
+def power_of_two(context: Context, node: s.Expr) -> Expressions:
+    """Products, quotients and remainders by a power of two are shifts and masks."""
+    match node:
+        case s.Call("udiv" | "urem" as op, (x, s.IntLit(k))) | s.Binary("*" as op, x, s.IntLit(k)):
+            pass
+        case s.Binary("*" as op, s.IntLit(k), x):
+            pass
+        case _:
+            return
+    if k < 1 or k & (k - 1):
+        return
+    by = s.IntLit(k.bit_length() - 1)
+    if op == "urem":
+        yield s.Binary("&", x, s.IntLit(k - 1))
+    else:
+        yield s.Binary("<<" if op == "*" else ">>", x, by)
 
 
 # --- comparisons ---------------------------------------------------------------------------------

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 
 from dsl.machine import Program
 from dsl.rewrite import Edit
-from proofs.explicit import WorldModel, explore_world
 from proofs.kernel.chapter import Chapter
+
+if TYPE_CHECKING:
+    from godel.families.scratch import Scratch
+    from godel.families.world import StepWorld
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +26,11 @@ class Candidate:
 
 @dataclass(slots=True)
 class Workplace:
-    """What families may look at: the chapter, and its world written out."""
+    """What families may look at: the chapter; and what they have worked out of it, kept for the next one who asks."""
 
     chapter: Chapter
-
-    def world(self) -> WorldModel:
-        """The world under every action. Raises TooLarge."""
-        return explore_world(self.chapter)
+    world: StepWorld | None = field(default=None, repr=False)
+    scratch: tuple[str, Scratch] | None = field(default=None, repr=False)
 
 
 Family: TypeAlias = Callable[[Workplace, Program], Iterator[Candidate]]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeAlias, cast
+from functools import cached_property
+from itertools import chain, islice
+from typing import TypeAlias, assert_never, cast
 
 from dsl import syntax as s
-from dsl.interp import Globals
+from dsl.interp import BITS_FUNCTIONS, BUILT_INS, EvaluationFault, Function, Globals, evaluate
 from dsl.machine import Program
 from dsl.rewrite import Edit
-from dsl.types import Array, Bool, Enum, Int, Rat, Type, Value
+from dsl.types import Array, Bits, Bool, Enum, Int, Rat, Type, Value
 
 Bindings: TypeAlias = Mapping[str, s.Expr]
 Expressions: TypeAlias = Iterator[s.Expr]
@@ -20,12 +23,30 @@ Rewrites: TypeAlias = Iterator[tuple[s.Position, tuple[Edit, ...]]]
 LEAVES = (s.BoolLit, s.IntLit, s.RatLit, s.Name, s.Primed, s.Member)
 
 
-@dataclass(frozen=True, slots=True)
 class Context:
-    """The program that a rule is tried on, and every name that stands anywhere in it or in its world."""
+    """The program that a rule is tried on."""
 
-    program: Program
-    taken: frozenset[str]
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.taken = identifiers(program)
+
+    @cached_property
+    def bodies(self) -> Mapping[str, s.Expr]:
+        """The bodies of the functions that the code may call, as they are written."""
+        return {d.name: d.body for d in self._written if isinstance(d, s.Def)}
+
+    @cached_property
+    def tables(self) -> Mapping[str, s.Expr]:
+        """The tables that the code may read, as they are written."""
+        return {t.name: t.value for t in self._written if isinstance(t, s.Table)}
+
+    @property
+    def _written(self) -> tuple[s.Node, ...]:
+        return (*self.program.task.declarations.items, *self.code.slots)
+
+    def function(self, name: str) -> Function | None:
+        """A function that the code may call, whose body stands in `bodies`."""
+        return self.names.functions.get(name) if name in self.bodies else None
 
     @property
     def code(self) -> s.Code:
@@ -39,10 +60,22 @@ class Context:
 
     def fresh(self, stem: str) -> str:
         """A name that nothing has yet."""
-        count = 1
-        while (name := f"{stem}{count}" if count > 1 else stem) in self.taken:
-            count += 1
-        return name
+        return self.several_fresh(stem, 1)[0]
+
+    def several_fresh(self, stem: str, count: int) -> list[str]:
+        """Names that nothing has yet."""
+        names = chain([stem], (f"{stem}{i}" for i in itertools.count(2)))
+        return list(islice((name for name in names if name not in self.taken), count))
+
+    def turns(self, low: s.Expr, high: s.Expr) -> range:
+        """The turns of a loop; none where the ends cannot be told from constants."""
+        try:
+            first, last = (evaluate(end, self.names)[0] for end in (low, high))
+        except (EvaluationFault, KeyError):
+            return range(0)
+        if type(first) is not int or type(last) is not int:
+            return range(0)
+        return range(first, last + 1)
 
     def is_literal(self, node: s.Node) -> bool:
         """Whether a node is a literal or a member of an enum."""
@@ -87,14 +120,30 @@ class Rule:
 # --- trees ---------------------------------------------------------------------------------------
 
 
+def identifiers(program: Program) -> frozenset[str]:
+    """Every name that stands anywhere in a program or its declarations, and every one that means something already."""
+    found: set[str] = set()
+    for tree in (program.code, program.task.declarations):
+        for node in s.walk(tree):
+            found.update(str(getattr(node, f)) for f in ("name", "var", "acc") if hasattr(node, f))
+            if isinstance(node, s.Enum):
+                found.update(node.members)
+    return frozenset(found) | s.KEYWORDS | BUILT_INS.keys() | BITS_FUNCTIONS
+
+
 def binders(node: s.Node) -> set[str]:
-    """The names that `let`s and comprehensions below a node bind."""
+    """The names that `let`s, comprehensions, folds and quantifiers below a node bind."""
     bound: set[str] = set()
     for below in s.walk(node):
-        if isinstance(below, s.Let):
-            bound.add(below.name)
-        elif isinstance(below, s.ArrayFor):
-            bound.add(below.var)
+        match below:
+            case s.Let(name):
+                bound.add(name)
+            case s.ArrayFor(var) | s.Quantifier(_, var):
+                bound.add(var)
+            case s.Fold(acc, _, var):
+                bound |= {acc, var}
+            case _:
+                pass
     return bound
 
 
@@ -112,11 +161,11 @@ def literal_key(names: Globals, node: s.Node) -> tuple[str, object] | None:
 
 
 def literal_of(names: Globals, kind: Type, value: Value) -> s.Expr | None:
-    """The literal for a value; None for an array."""
+    """The literal for a value, where its type is asked for; None for an array."""
     match kind:
         case Bool():
             return s.BoolLit(bool(value))
-        case Int():
+        case Int() | Bits():
             return s.IntLit(cast(int, value))
         case Rat():
             return s.RatLit(Fraction(cast(Fraction, value)))
@@ -125,6 +174,8 @@ def literal_of(names: Globals, kind: Type, value: Value) -> s.Expr | None:
             return s.Name(member) if member in names.values else s.Member(name, member)
         case Array():
             return None
+        case _:
+            assert_never(kind)
 
 
 def number_literal(value: int | Fraction) -> s.Expr:

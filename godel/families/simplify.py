@@ -12,9 +12,9 @@ from dsl import syntax as s
 from dsl.check import check_code
 from dsl.codec import digest_node
 from dsl.errors import DslError
-from dsl.interp import BUILT_INS, EvaluationFault, Globals, evaluate
+from dsl.interp import BUILT_INS, EvaluationFault, Evaluator, Globals, evaluate
 from dsl.machine import Program
-from dsl.rewrite import Edit, Replace, apply_rewrite, replace_at
+from dsl.rewrite import Edit, Replace, RewriteError, apply_rewrite, replace_at
 from dsl.scope import names_read, order
 from godel.families.expression_rules import FLIPPED
 from godel.families.family import Candidate, Family, Workplace
@@ -42,14 +42,14 @@ def _propose(workplace: Workplace, program: Program) -> Iterator[Candidate]:
         if found == limit:
             return
         steps += 1
-        code = apply_rewrite(program.code, firing.edits)
-        digest = digest_node(code)
-        if digest in seen:
-            continue
-        seen.add(digest)
         try:
+            code = apply_rewrite(program.code, firing.edits)
+            digest = digest_node(code)
+            if digest in seen:
+                continue
+            seen.add(digest)
             check_code(program.task, code)
-        except DslError:
+        except (RewriteError, DslError):
             continue
         yield Candidate(firing.edits, firing.note, steps)
         steps, found = 0, found + 1
@@ -74,7 +74,7 @@ class _Search:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.context = Context(program, _identifiers(program))
+        self.context = Context(program)
         self.meter = TickMeter(program)
         self.weights = self.meter.weights()
         self.steps = 0
@@ -163,24 +163,14 @@ def _folded(edit: Edit) -> Edit:
     return replace(edit, code=s.fold_literals(edit.code))
 
 
-def _identifiers(program: Program) -> frozenset[str]:
-    """Every name that stands anywhere in a program or its declarations."""
-    found: set[str] = set()
-    for tree in (program.code, program.task.declarations):
-        for node in s.walk(tree):
-            found.update(str(getattr(node, f)) for f in ("name", "var") if hasattr(node, f))
-            if isinstance(node, s.Enum):
-                found.update(node.members)
-    return frozenset(found) | s.KEYWORDS | BUILT_INS.keys()
-
-
 # --- matching ------------------------------------------------------------------------------------
 
 _EXPRESSIONS: tuple[type[s.Node], ...] = (
     *(s.Unary, s.Binary, s.Compare, s.If, s.Let, s.Match),
     *(s.Call, s.Index, s.ArrayLit, s.ArrayFor),
+    *(s.With, s.Fold, s.Quantifier, s.Resize),
 )
-_EITHER_ORDER = frozenset({"+", "*", "and", "or"})
+_EITHER_ORDER = frozenset({"+", "*", "and", "or", "&", "|", "^"})
 _LITERALS_ONLY = frozenset({"k", "m"})
 
 
@@ -233,7 +223,7 @@ def _matches(
         if letter in bound:
             if bound[letter] == node:
                 yield bound
-        elif not isinstance(node, s.Arm):
+        elif not isinstance(node, s.Arm | s.Change):
             if letter not in _LITERALS_ONLY or context.is_literal(node):
                 yield {**bound, letter: cast(s.Expr, node)}
         return
@@ -270,6 +260,8 @@ def _arrangements(pattern: s.Node, node: s.Node) -> Iterator[tuple[s.Node, ...]]
             same, either = a == b, a in ("min", "max") and len(below) == 2
         case s.Compare(a, _), s.Compare(b, _):
             same, either = a == b, len(below) == 2 and FLIPPED[b[0]] == a[0]
+        case s.Resize(a), s.Resize(b):
+            same, either = a == b, False
         case _:
             same, either = True, False
     if same:
@@ -286,15 +278,29 @@ def _instance(template: s.Node, bindings: Bindings) -> s.Expr:
     if not below:
         return cast(s.Expr, template)
     new = s.with_children(template, tuple(_instance(child, bindings) for child in below))
-    if all(isinstance(child, s.IntLit | s.RatLit) for child in s.children(new)):
-        try:
-            value, _ = evaluate(cast(s.Expr, new), Globals())
-        except EvaluationFault:
-            return cast(s.Expr, new)
-        if isinstance(value, bool):
-            return s.BoolLit(value)
-        return number_literal(cast(int, value))
-    return cast(s.Expr, new)
+    return _worked_out(cast(s.Expr, new))
+
+
+def _worked_out(node: s.Expr) -> s.Expr:
+    """The literal of an operation on number literals, where it does not depend on their type."""
+    match node:
+        case s.Binary("&" | "|" | "^" as op, s.IntLit(a), s.IntLit(b)) if min(a, b) >= 0:
+            return s.IntLit(a & b if op == "&" else a | b if op == "|" else a ^ b)
+        case s.Binary("<<" | ">>" | "&" | "|" | "^") | s.Unary("~"):
+            return node
+        case s.Unary() | s.Binary() | s.Compare():
+            pass
+        case s.Call(name) if name in BUILT_INS:
+            pass
+        case _:
+            return node
+    if not all(isinstance(child, s.IntLit | s.RatLit) for child in s.children(node)):
+        return node
+    try:
+        value, _ = evaluate(node, Globals())
+    except EvaluationFault:
+        return node
+    return s.BoolLit(value) if isinstance(value, bool) else number_literal(cast(int, value))
 
 
 # --- likely ticks --------------------------------------------------------------------------------
@@ -310,7 +316,7 @@ class TickMeter:
     def ticks(self, node: s.Node) -> Fraction:
         """The ticks that one evaluation is likely to take."""
         total = self._own(node)
-        for share, child in zip(_shares(node), s.children(node), strict=True):
+        for share, child in zip(self._shares(node), s.children(node), strict=True):
             if share:
                 total += share * self.ticks(child)
         return total
@@ -319,7 +325,7 @@ class TickMeter:
         """Whether the ticks may depend on the state."""
         for below in s.walk(node):
             match below:
-                case s.If() | s.Match() | s.Binary("and" | "or" | "implies"):
+                case s.If() | s.Match() | s.Binary("and" | "or" | "implies") | s.Quantifier():
                     return True
                 case s.Compare(ops, _) if len(ops) > 1:
                     return True
@@ -338,9 +344,7 @@ class TickMeter:
         out: dict[tuple[str, s.Position], Fraction] = {}
         # callers stand before what they call
         for name in reversed(order(reads, lambda *_: None)):
-            once = (
-                Fraction(1) if isinstance(slots[name], s.Policy) else called.get(name, Fraction(0))
-            )
+            once = Fraction(1) if name == "main" else called.get(name, Fraction(0))
             pending: list[tuple[s.Position, s.Node, Fraction]] = [((), slots[name], once)]
             while pending:
                 position, node, weight = pending.pop()
@@ -349,7 +353,7 @@ class TickMeter:
                 out[name, position] = weight
                 if isinstance(node, s.Call) and node.name in slots:
                     called[node.name] = called.get(node.name, Fraction(0)) + weight
-                below = zip(_shares(node), s.children(node), strict=True)
+                below = zip(self._shares(node), s.children(node), strict=True)
                 for i, (share, child) in enumerate(below):
                     pending.append(((*position, i), child, weight * share))
         return out
@@ -358,17 +362,32 @@ class TickMeter:
         """What a node takes itself, without its children."""
         match node:
             case s.Compare(ops, _):
-                return sum((Fraction(1, 2**i) for i in range(len(ops))), Fraction(0))
-            case s.Call("min" | "max", args):
-                return Fraction(len(args) - 1)
+                prices = (self._price(op) / 2**i for i, op in enumerate(ops))
+                return sum(prices, Fraction(0))
+            case s.Call("min" | "max" as name, args):
+                return self._price(name) * (len(args) - 1)
             case s.Call(name, _):
-                return 1 + self._body(name)
-            case s.Define() | s.Unary() | s.Binary() | s.If() | s.Let() | s.Match():
-                return Fraction(1)
-            case s.Index() | s.ArrayLit() | s.ArrayFor():
-                return Fraction(1)
+                return self._called(name)
+            case s.Unary(op) | s.Binary(op):
+                return self._price(op)
+            case s.With(_, changes):
+                return self._price("with") * len(changes)
+            case s.Fold(_, _, _, low, high):
+                return self._price("fold") * (1 + self._turns(low, high))
+            case s.Quantifier(word, _, low, high):
+                return self._price(word) * self._likely_turns(low, high)
+            case s.Resize(word) | s.BitsOp(word):
+                return self._price(word) if word != "literal" else Fraction(0)
             case _:
-                return Fraction(0)
+                return self._price(_PRICED[type(node)]) if type(node) in _PRICED else Fraction(0)
+
+    def _called(self, name: str) -> Fraction:
+        if name in self.program.names.functions:
+            return self._price("call") + self._body(name)
+        return self._price("convert" if name in self.program.names.enums else name)
+
+    def _price(self, operation: str) -> Fraction:
+        return Fraction(self.program.names.prices.get(operation, 1))
 
     def _body(self, name: str) -> Fraction:
         functions = self.program.names.functions
@@ -376,29 +395,56 @@ class TickMeter:
             self._bodies[name] = self.ticks(functions[name].body)
         return self._bodies.get(name, Fraction(0))
 
+    def _turns(self, low: s.Expr, high: s.Expr) -> Fraction:
+        """How many turns a loop makes; 1 where that is not plain to see."""
+        evaluator = Evaluator(self.program.names)
+        try:
+            first, last = evaluator.value(low, {}), evaluator.value(high, {})
+        except (EvaluationFault, KeyError):
+            return Fraction(1)
+        return Fraction(max(1, last - first + 1))
 
-def _shares(node: s.Node) -> tuple[Fraction, ...]:
-    """How often each child is likely to be evaluated when the node is, once."""
-    one, none, half = Fraction(1), Fraction(0), Fraction(1, 2)
-    match node:
-        case s.If():
-            return one, half, half
-        case s.Binary("and" | "or" | "implies"):
-            return one, half
-        case s.Compare(ops, _):
-            return one, *(Fraction(1, 2**i) for i in range(len(ops)))
-        case s.Match(_, arms, otherwise):
-            bodies = len(arms) + (otherwise is not None)
-            return one, *[Fraction(1, bodies)] * bodies
-        case s.Arm(patterns, _):
-            return *[none] * len(patterns), one
-        case s.ArrayFor(_, s.IntLit(low), s.IntLit(high), _):
-            return none, none, Fraction(high - low + 1)
-        case s.ArrayFor():
-            return none, none, one
-        case s.Def(_, parameters, _, _):
-            return *[none] * len(parameters), one
-        case s.Param() | s.Table():
-            return (none,)
-        case _:
-            return tuple(one for _ in s.children(node))
+    def _likely_turns(self, low: s.Expr, high: s.Expr) -> Fraction:
+        """How many turns a question takes that stops when it is answered."""
+        return (self._turns(low, high) + 1) / 2
+
+    def _shares(self, node: s.Node) -> tuple[Fraction, ...]:
+        """How often each child is likely to be evaluated when the node is, once."""
+        one, none, half = Fraction(1), Fraction(0), Fraction(1, 2)
+        match node:
+            case s.If():
+                return one, half, half
+            case s.Binary("and" | "or" | "implies"):
+                return one, half
+            case s.Compare(ops, _):
+                return one, *(Fraction(1, 2**i) for i in range(len(ops)))
+            case s.Match(_, arms, otherwise):
+                bodies = len(arms) + (otherwise is not None)
+                return one, *[Fraction(1, bodies)] * bodies
+            case s.Arm(patterns, _):
+                return *[none] * len(patterns), one
+            case s.ArrayFor(_, low, high, _):
+                return none, none, self._turns(low, high)
+            case s.Fold(_, _, _, low, high):
+                return one, none, none, self._turns(low, high)
+            case s.Quantifier(_, _, low, high):
+                return none, none, self._likely_turns(low, high)
+            case s.Resize():
+                return none, one
+            case s.Def(_, parameters, _, _):
+                return *[none] * len(parameters), one
+            case s.Param() | s.Table() | s.Memory():
+                return (none,)
+            case _:
+                return tuple(one for _ in s.children(node))
+
+
+_PRICED: Mapping[type[s.Node], str] = {
+    s.Define: "let",
+    s.Let: "let",
+    s.If: "if",
+    s.Match: "match",
+    s.Index: "index",
+    s.ArrayLit: "array",
+    s.ArrayFor: "array",
+}

@@ -8,6 +8,7 @@ from typing import cast
 
 from dsl import syntax as s
 from dsl.codec import digest_node
+from dsl.machine import Reach
 from dsl.rewrite import Edit, RemoveSlot, replace_at
 from dsl.scope import names_read
 from godel.families.expression_rules import (
@@ -85,7 +86,9 @@ def reuse_value(context: Context, slot: s.Slot) -> Rewrites:
     for i, statement in enumerate(slot.body):
         if isinstance(statement.value, LEAVES) or context.is_closed(statement.value):
             continue
-        name = s.Name(statement.name)
+        name: s.Expr = s.Name(statement.name)
+        if isinstance(statement, s.Next):
+            name = s.Primed(statement.name)
         below = [
             _with_value(later, replace_equal(later.value, statement.value, name))
             for later in slot.body[i + 1 :]
@@ -126,10 +129,77 @@ def _repeated(context: Context, values: list[s.Expr]) -> Iterator[s.Expr]:
 
 
 def remove_slot(context: Context, slot: s.Slot) -> Rewrites:
-    """A parameter, table or function that nothing reads goes."""
-    others = [other for other in context.code.slots if other is not slot]
-    if not isinstance(slot, s.Policy) and all(slot.name not in names_read(o) for o in others):
+    """A parameter, table or function that nothing reads goes, and a policy that no requirement names."""
+    if isinstance(slot, s.Memory):
+        return
+    if isinstance(slot, s.Policy):
+        requirements = context.program.task.requirements
+        used = {r.policy for r in requirements if isinstance(r, Reach)} | {"main"}
+    else:
+        used = {n for other in context.code.slots if other is not slot for n in names_read(other)}
+    if slot.name not in used:
         yield (), (RemoveSlot(slot.name, digest_node(slot)),)
+
+
+# --- memory --------------------------------------------------------------------------------------
+
+
+def _policies(context: Context) -> list[s.Policy]:
+    return [slot for slot in context.code.slots if isinstance(slot, s.Policy)]
+
+
+def _keepings(policy: s.Policy, name: str) -> list[int]:
+    """Where a policy assigns a memory variable."""
+    return [i for i, b in enumerate(policy.body) if isinstance(b, s.Next) and b.name == name]
+
+
+def remove_memory(context: Context, slot: s.Slot) -> Rewrites:
+    """Memory that nothing reads, but to keep it, goes with its assignments."""
+    if not isinstance(slot, s.Memory):
+        return
+    edits: list[Edit] = [RemoveSlot(slot.name, digest_node(slot))]
+    own = {slot.name, slot.name + "'"}
+    for policy in _policies(context):
+        places = _keepings(policy, slot.name)
+        rest = tuple(b for i, b in enumerate(policy.body) if i not in places)
+        if any(names_read(statement) & own for statement in rest):
+            return
+        if places:
+            edits.append(replace_at(context.code, policy.name, (), s.Policy(policy.name, rest)))
+    yield (), tuple(edits)
+
+
+def inline_memory(context: Context, slot: s.Slot) -> Rewrites:
+    """Memory that no policy assigns is its start wherever it is read."""
+    if isinstance(slot, s.Memory) and context.is_literal(slot.start):
+        if not any(_keepings(policy, slot.name) for policy in _policies(context)):
+            uses = list(_reads_of(context, slot, s.Name))
+            edits = [replace_at(context.code, name, at, slot.start) for name, at, _ in uses]
+            if edits:
+                yield (), (*edits, RemoveSlot(slot.name, digest_node(slot)))
+
+
+def keep_memory(context: Context, slot: s.Slot) -> Rewrites:
+    """A memory variable that is assigned itself keeps its value without that."""
+    if isinstance(slot, s.Policy):
+        for i, statement in enumerate(slot.body):
+            if isinstance(statement, s.Next) and statement.value == s.Name(statement.name):
+                yield from _without_keeping(context, slot, i, statement)
+
+
+def forget_memory(context: Context, slot: s.Slot) -> Rewrites:
+    """A memory variable is no longer assigned, and keeps its value."""
+    if isinstance(slot, s.Policy):
+        for i, statement in enumerate(slot.body):
+            if isinstance(statement, s.Next) and statement.value != s.Name(statement.name):
+                yield from _without_keeping(context, slot, i, statement)
+
+
+def _without_keeping(context: Context, policy: s.Policy, i: int, statement: s.Next) -> Rewrites:
+    """The policy without one assignment of memory; what reads the next value reads the present one."""
+    next_value, now = s.Primed(statement.name), s.Name(statement.name)
+    below = [_with_value(b, replace_equal(b.value, next_value, now)) for b in policy.body[i + 1 :]]
+    yield from _replace_policy(context, i, [*policy.body[:i], *below], policy)
 
 
 def inline_param(context: Context, slot: s.Slot) -> Rewrites:
