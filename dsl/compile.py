@@ -986,6 +986,8 @@ def _bits_value(op: str, width: int, args: list[Py]) -> Py:
                 "^": ast.BitXor(),
             }
             return _binary(args[0], kinds[op], args[1])
+        case "-" if len(args) == 1:
+            return _binary(ast.UnaryOp(ast.USub(), args[0]), ast.BitAnd(), mask)
         case "+" | "-" | "*":
             wrapped = _binary(args[0], _ARITHMETIC[op](), args[1])
             return _binary(wrapped, ast.BitAnd(), mask)
