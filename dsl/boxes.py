@@ -26,6 +26,8 @@ Interval: TypeAlias = tuple[Fraction, Fraction]
 Box: TypeAlias = Mapping[str, Interval]
 
 COEFFICIENTS_MAX = 100_000
+SHARES_MAX = 2_500_000
+"""How many shares of other coefficients they may be made of."""
 VERTICES_MAX = 20_000
 
 
@@ -43,6 +45,8 @@ def bernstein(weight: Weight, box: Box) -> list[Weight]:
         count *= d + 1
     if count > COEFFICIENTS_MAX:
         raise PolynomialTooLarge(f"more than {COEFFICIENTS_MAX:,} Bernstein coefficients")
+    if count * sum(d + 1 for d in degrees) > SHARES_MAX:
+        raise PolynomialTooLarge(f"Bernstein coefficients of more than {SHARES_MAX:,} parts")
     # powers of t in x = low + t (high - low), then from the power basis to the Bernstein basis, one name at a time
     rows: list[dict[tuple[int, ...], Weight]] = [{}]
     for monomial, coefficient in terms_of(weight):
@@ -60,16 +64,22 @@ def bernstein(weight: Weight, box: Box) -> list[Weight]:
 def _along(
     values: Mapping[tuple[int, ...], Weight], axis: int, degree: int, low: Fraction, high: Fraction
 ) -> dict[tuple[int, ...], Weight]:
-    width, found = high - low, dict[tuple[int, ...], Weight]()
+    width, powers = high - low, dict[tuple[int, ...], Weight]()
     for index, value in values.items():
         e = index[axis]
         for j in range(e + 1):
             # the coefficient of t^j in (low + width t)^e
-            part = value * (comb(e, j) * low ** (e - j) * width**j)
-            for i in range(j, degree + 1):
-                at = (*index[:axis], i, *index[axis + 1 :])
-                share = Fraction(comb(i, j), comb(degree, j))
-                found[at] = found.get(at, Fraction(0)) + part * share
+            factor = comb(e, j) * low ** (e - j) * width**j
+            if factor:
+                at = (*index[:axis], j, *index[axis + 1 :])
+                powers[at] = powers.get(at, Fraction(0)) + value * factor
+    found = dict[tuple[int, ...], Weight]()
+    for index, value in powers.items():
+        j = index[axis]
+        for i in range(j, degree + 1):
+            at = (*index[:axis], i, *index[axis + 1 :])
+            share = Fraction(comb(i, j), comb(degree, j))
+            found[at] = found.get(at, Fraction(0)) + value * share
     return found
 
 

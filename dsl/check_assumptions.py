@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from dsl import syntax as s
 from dsl.check_unknowns import Discipline, Reads
+from dsl.elaborate import elaborate
 from dsl.interp import EvaluationFault, Evaluator
 from dsl.linear import find_point
 from dsl.machine import Assumption
@@ -19,7 +20,7 @@ from dsl.polynomial import (
     total_degree,
 )
 from dsl.scope import ScopeBuilder
-from dsl.types import Bool, Rat, Variable
+from dsl.types import Bool, Int, Rat, Variable
 from dsl.work import WORK_MAX
 
 
@@ -91,22 +92,26 @@ def _assumption(
         message = "an assumption is one comparison <=, >= or == of linear expressions"
         faults.add("G054", message, condition, help=hint)
         return None
-    (op,), (left, right) = condition.ops, condition.operands
+    (op,) = condition.ops
     if op not in ("<=", ">=", "=="):
         message = f"an assumption compares with <=, >= or ==, found {op}"
         strict = op in ("<", ">")
         faults.add("G054", message, condition, help=f"{op}=" if strict else None)
         return None
     place.expect(condition, Bool(), {}, "an assumption")
-    if (
-        len(faults.found) > before
-        or place.bounded_work(condition, {}, "this assumption") > WORK_MAX
-    ):
+    if len(faults.found) > before:
         return None
+    condition = elaborate(place, condition, Bool(), {})
+    if place.bounded_work(condition, {}, "this assumption") > WORK_MAX:
+        return None
+    left, right = condition.operands
     env = {v.name: Reads(False, {v.name: 1}) for v in rationals}
     for side in (left, right):
         discipline.reads(side, env)
     if len(faults.found) > before:
+        return None
+    if not all(isinstance(place.kind_of(side, {}), Int | Rat) for side in (left, right)):
+        faults.add("G054", "an assumption compares numbers", condition)
         return None
     below, above = _linear(place, left, rationals), _linear(place, right, rationals)
     if below is None or above is None:

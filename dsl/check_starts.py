@@ -7,11 +7,9 @@ from itertools import islice
 from dsl import syntax as s
 from dsl.infer import Faults
 from dsl.interp import EvaluationFault
-from dsl.machine import Task, UnknownTuple
+from dsl.machine import STARTS_MAX, Task, UnknownTuple
 from dsl.types import Value, show_value
 
-STARTS_MAX = 100_000
-"""How many starts one world may draw."""
 POINTS_MAX = 100_000
 """Up to how many joint values of `any` variables and finite unknowns are tried to find a start."""
 WORLDS_TRIED = 1_000

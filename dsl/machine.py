@@ -6,15 +6,19 @@ stay names here: weights and rewards that read them are polynomials (`dsl.polyno
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice
 from typing import Any, TypeAlias
 
 from dsl import syntax as s
 from dsl.interp import EvaluationFault, Evaluator, Globals, Locals, require_range
 from dsl.polynomial import Polynomial, Weight
 from dsl.types import Bool, Type, Value, Variable, cardinality, values
+
+STARTS_MAX = 100_000
+"""How many starts one world may draw."""
 
 StateTuple: TypeAlias = tuple[Value, ...]
 ActionTuple: TypeAlias = tuple[Value, ...]
@@ -190,10 +194,14 @@ class Task:
         self, anywhere: tuple[Value, ...] = (), unknowns: UnknownTuple = ()
     ) -> tuple[tuple[StateTuple, Weight], ...]:
         """The states an episode starts in, given the `any` variables, with their weights; these sum to 1."""
-        weights: dict[StateTuple, Weight] = {}
-        for state, weight in self.start_draws(anywhere, unknowns):
-            weights[state] = weights.get(state, Fraction(0)) + weight
-        return tuple((state, weight) for state, weight in weights.items() if weight != 0)
+        return _merged(self.start_draws(anywhere, unknowns))
+
+    def few_start_states(
+        self, anywhere: tuple[Value, ...] = (), unknowns: UnknownTuple = ()
+    ) -> tuple[tuple[StateTuple, Weight], ...] | None:
+        """The same, or None where there are more than STARTS_MAX draws."""
+        draws = tuple(islice(self.start_draws(anywhere, unknowns), STARTS_MAX + 1))
+        return None if len(draws) > STARTS_MAX else _merged(draws)
 
     def start_draws(
         self, anywhere: tuple[Value, ...] = (), unknowns: UnknownTuple = ()
@@ -373,6 +381,16 @@ class Task:
         local = self._locals(state, unknowns)
         local.update(zip((v.name for v in self.actions), actions, strict=True))
         return local
+
+
+def _merged(
+    draws: Iterable[tuple[StateTuple, Weight]],
+) -> tuple[tuple[StateTuple, Weight], ...]:
+    """The states that are drawn with a weight that is not identically 0, each once, in order of first mention."""
+    weights: dict[StateTuple, Weight] = {}
+    for state, weight in draws:
+        weights[state] = weights.get(state, Fraction(0)) + weight
+    return tuple((state, weight) for state, weight in weights.items() if weight != 0)
 
 
 Draw: TypeAlias = tuple[tuple[Value, ...], Weight, Weight, StateTuple]

@@ -12,8 +12,12 @@ Monomial: TypeAlias = tuple[tuple[str, int], ...]
 TERMS_MAX = 10_000
 
 
+PRODUCTS_MAX = 1_000_000
+"""How many products of terms one multiplication may take."""
+
+
 class PolynomialTooLarge(ArithmeticError):
-    """A polynomial of more than `TERMS_MAX` terms."""
+    """A polynomial of more than `TERMS_MAX` terms, or one that takes too much to work out."""
 
 
 class Polynomial:
@@ -65,6 +69,8 @@ class Polynomial:
     def __mul__(self, other: Weight | int) -> Weight:
         total: dict[Monomial, Fraction] = {}
         factors = tuple(terms_of(other))
+        if len(self.terms) * len(factors) > PRODUCTS_MAX:
+            raise PolynomialTooLarge(f"a product of more than {PRODUCTS_MAX:,} terms")
         for left, a in self.terms:
             for right, b in factors:
                 monomial = _multiplied(left, right)

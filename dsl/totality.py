@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
 from itertools import islice, product
@@ -25,6 +25,8 @@ from dsl.scope import names_read
 from dsl.types import Bits, Bool, Enum, Int, Type, Value, Variable, cardinality, values
 
 POINTS_MAX = 1_000_000
+TICKS_MAX = 50_000_000
+"""How many operations all points that are tried for one expression may take."""
 TRIED_MAX = 10_000
 """How many parts and points are tried where there are more than `POINTS_MAX` points."""
 FEW = 64
@@ -111,6 +113,7 @@ class Prover:
         self.defined: dict[str, tuple[s.Expr, Type | None]] = {}
         self.chosen: tuple[str, ...] = ()
         self.conditions: tuple[s.Expr, ...] = ()
+        self.counted, self.ticks = replace(intervals.names, prices={}), 0
         self.whole = Part({}, {}) if weights is None else weights.part()
         for v in free:
             self._add(v.name, v.type, _listed(v.type), span_of(v.type))
@@ -123,6 +126,7 @@ class Prover:
     ) -> list[Gap]:
         """The gaps of one expression: none, or the one that shows. By `name` later expressions read its value."""
         covered: dict[Abstract, None] = {}
+        unlisted: list[Polynomial] = []
 
         def attempt(part: Part) -> None:
             if isinstance(tree, s.DIST_NODES):
@@ -141,14 +145,16 @@ class Prover:
             for result in results:
                 if kind is not None:
                     require_range(kind, result, what, tree)
-                if name is not None and not isinstance(result, Polynomial):
+                if isinstance(result, Polynomial):
+                    unlisted.append(result)
+                elif name is not None:
                     covered[point(result)] = None
 
         gaps = self._explore(self._closure(tree), attempt, evaluate)
         if name is not None and not isinstance(tree, s.DIST_NODES):
             self.defined[name] = tree, kind
             span = None if kind is None else span_of(kind)
-            found = reduce(hull, covered) if covered and not gaps else span
+            found = reduce(hull, covered) if covered and not (gaps or unlisted) else span
             self.whole.define(name, tree, _meet(found, span), self.names)
         return gaps
 
@@ -238,7 +244,7 @@ class Prover:
         """The first gap, where `attempt` proves parts by intervals, and else `evaluate` tries their points.
 
         A fault that `attempt` raises holds at every point of the part. A part that is not proved is halved, along what the
-        node reads that is in the way, until it has few points. `each` is what a point costs.
+        node reads that is in the way, until it has few points. `each` is what a point costs; all may take TICKS_MAX.
         """
         conditions = self.conditions if not reads.isdisjoint(self.chosen) else ()
         reads = reads | self._closure(*conditions)
@@ -246,7 +252,7 @@ class Prover:
         everything = {name: self.lists[name] for name in self.free if name in reads}
         count = self._count(everything)
         left = TRIED_MAX if count is None or count > POINTS_MAX else 2 * POINTS_MAX
-        pending, self.intervals.steps = [everything], 0
+        pending, self.intervals.steps, self.ticks = [everything], 0, 0
         while pending:
             box = pending.pop()
             try:
@@ -270,7 +276,7 @@ class Prover:
                 pending += [{**box, widest: listed[half:]}, {**box, widest: listed[:half]}]
                 continue
             left -= cost or 0
-            found = self._try_points(box, before, conditions, evaluate)
+            found = self._try_points(box, before, conditions, evaluate, gap)
             if found is not None:
                 return [found]
         return []
@@ -337,9 +343,11 @@ class Prover:
         before: list[str],
         conditions: tuple[s.Expr, ...],
         evaluate: Callable[[Evaluator, Locals], None],
+        gap: Gap,
     ) -> Gap | None:
+        """The first gap at the points of a box; `gap`, where it takes too much to try them all."""
         for at in self._points(box):
-            evaluator, local = Evaluator(self.names), {**self.whole.exact, **at}
+            evaluator, local = Evaluator(self.counted), {**self.whole.exact, **at}
             try:
                 if not all(evaluator.value(condition, local) for condition in conditions):
                     continue
@@ -357,6 +365,9 @@ class Prover:
                 return self._broken(fault, at)
             except NotProved as open_:
                 return Unproved(open_.code, open_.message, open_.node)
+            self.ticks += evaluator.ticks
+            if self.ticks > TICKS_MAX:
+                return gap
         return None
 
     def _closure(self, *trees: s.Node) -> set[str]:

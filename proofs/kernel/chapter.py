@@ -96,7 +96,10 @@ class Chapter:
         return tuple(self._start_world(p, unknowns) for p in points)
 
     def _start_world(self, anywhere: tuple[Value, ...], unknowns: UnknownTuple) -> StartWorld:
-        return anywhere, self.task.start_states(anywhere, unknowns)
+        states = self.task.few_start_states(anywhere, unknowns)
+        if states is None:
+            raise TooMany("too many possible starts")
+        return anywhere, states
 
     def start_of(self, world: World) -> StartWorld:
         """The start of one world; raises CertificateError where there is no such world."""
@@ -108,8 +111,7 @@ class Chapter:
         whole = Region.whole(task, world.unknowns)
         fine = whole.holds(task, world.rationals)
         require(fine, no_world + "its rational unknowns are out of bounds")
-        fine = are_values(task.any_states, world.starts)
-        require(fine, no_world + "it cannot start there")
+        require(are_values(task.any_states, world.starts), no_world + "it cannot start there")
         names = (v.name for v in (*task.unknowns, *task.any_states))
         local = dict(zip(names, (*world.unknowns, *world.starts), strict=True))
         holds = (Evaluator(task.names).value(p, local) for p in task.start_conditions)

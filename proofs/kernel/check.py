@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TypeAlias, cast
 
 from dsl import syntax as s
+from dsl.interp import EvaluationFault
 from dsl.machine import Program, World
 from dsl.polynomial import PolynomialTooLarge, Weight, substitute
 from dsl.types import is_rational
@@ -95,8 +96,8 @@ def check(obligation: Obligation, certificate: c.Certificate | tuple[Theorem, ..
     require(type(obligation.chapter) is Chapter, "the chapter is not the kernel's own")
     try:
         return t._make_theorem(_statement(obligation, certificate))
-    except PolynomialTooLarge as error:
-        raise CertificateError(str(error)) from None
+    except (PolynomialTooLarge, EvaluationFault) as error:
+        raise CertificateError(f"a premise cannot be worked out: {error}") from None
 
 
 def _statement(
