@@ -43,7 +43,7 @@ def improve(*, states: str, rounds: int = 100, width: int = 4) -> Family:
             return
         before = 0
         for choice, note in shapes[states](trial):
-            edits = _edits(trial.scratch, program, choice)
+            edits = _edits(trial.scratch, program, choice, everywhere=states == "all")
             if edits is not None:
                 yield Candidate(edits, note, trial.steps - before)
                 before = trial.steps
@@ -52,12 +52,19 @@ def improve(*, states: str, rounds: int = 100, width: int = 4) -> Family:
 
 
 def _edits(
-    scratch: Scratch, program: Program, choice: Mapping[Situation, ActionTuple]
+    scratch: Scratch,
+    program: Program,
+    choice: Mapping[Situation, ActionTuple],
+    *,
+    everywhere: bool,
 ) -> tuple[Edit, ...] | None:
-    """Edits that make a change of decisions where it is met, and leave alone what else is met; None where there are none."""
+    """Edits that make a change of decisions where it is met, and leave alone what else is met; None where there are none.
+
+    With `everywhere` the change is made also where it is not met yet: what follows may lead there.
+    """
     changed = {**scratch.start_choice, **choice}
     met = scratch.reached(changed)
-    wanted = {o: a for o, a in choice.items() if o in met} or dict(choice)
+    wanted = {o: a for o, a in choice.items() if everywhere or o in met} or dict(choice)
     kept = {o: a for o, a in changed.items() if o in met and o not in wanted}
     edits = edit_decisions(scratch.decisions, wanted, kept)
     if edits is None:
