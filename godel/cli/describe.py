@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, cast
 
-from godel.cli.output import above, below, command, shown_id, styled
+from godel.cli.output import above, below, command, room, shown_id, styled
 from godel.entries import require_shape
 from godel.ledger import Entry, Kind
 
 STEPS_SHOWN = 6
+SUMMARY_WIDTH = 72
+AROUND_SUMMARY = 29  # number, verdict and a short id, with what parts them
+INDENT = 7  # of what stands below an entry
 COLOURS = {"accepted": "green", "refused": "yellow", "undecided": "magenta", "invalid": "red"}
 
 CAUSES = {
@@ -33,19 +37,31 @@ def entry_json(entry: Entry) -> dict[str, Any]:
     }
 
 
-def describe_entry(entry: Entry, *, verbose: bool = False) -> str:
-    """An entry of a log: one line, and its reason below; `verbose` adds what shows it. Raises LedgerError."""
+def describe_entry(entry: Entry, *, verbose: bool = False, taken: int = 0) -> str:
+    """An entry of a log: one line, and its reason below; `verbose` adds what shows it. Raises LedgerError.
+
+    So many columns of the first line are taken by what the caller puts in front of it.
+    """
     require_shape(entry)
     body = cast(Mapping[str, Any], entry.body)
     kind = entry.kind.value
     head = f"{entry.seq:>4} {styled(f'{kind:<9}', fg=COLOURS.get(kind, 'cyan'))}"
-    lines = [f"{head} {_summary(entry, body):<72}  {shown_id(entry.id)}"]
+    lines = [f"{head} {_fitted(_summary(entry, body), taken)}  {shown_id(entry.id)}"]
+    below_it = details(entry) if verbose else []
     reason = _reason(entry, body)
-    if reason:
-        lines.append(f"       {reason}")
-    if verbose:
-        lines += [f"       {line}" for line in details(entry)]
+    lines += [f"{'':{INDENT}}{line}" for line in ([reason] if reason else []) + below_it]
     return "\n".join(lines)
+
+
+def _fitted(summary: str, taken: int) -> str:
+    """A summary as a column; on a terminal that is too narrow for it, without the blanks between its parts."""
+    columns = room()
+    width = SUMMARY_WIDTH
+    if columns is not None:
+        width = max(0, min(width, columns - AROUND_SUMMARY - taken))
+        if len(summary) > width:
+            summary = re.sub("  +", "  ", summary)
+    return f"{summary:<{width}}"
 
 
 def _summary(entry: Entry, body: Mapping[str, Any]) -> str:
@@ -196,8 +212,19 @@ def _comparison_lines(shown: Mapping[str, Any], claim: Mapping[str, Any]) -> lis
     rows = [("old", "new")]
     for i in range(max(len(shown["old"]), len(shown["new"])) + 1):
         rows.append((_cell(shown["old"], i), _cell(shown["new"], i)))
+    return lines + [f"  {line}" for line in _side_by_side(rows)]
+
+
+def _side_by_side(rows: list[tuple[str, str]]) -> list[str]:
+    """Two columns under their titles; one below the other on a terminal that is too narrow for both."""
     width = max(len(left) for left, _ in rows)
-    lines += [f"  {left:<{width}}  |  {right}".rstrip() for left, right in rows]
+    lines = [f"{left:<{width}}  |  {right}".rstrip() for left, right in rows]
+    columns = room()
+    if columns is None or INDENT + 2 + max(map(len, lines)) <= columns:
+        return lines
+    lines = []
+    for title, *cells in zip(*rows, strict=True):
+        lines += [f"{title}:", *(f"  {cell}" for cell in cells if cell)]
     return lines
 
 

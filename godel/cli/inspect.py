@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from dsl.syntax import Code
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+ID_HELP = (
+    "An ID is @, the installed program, @-, its parent, or the first 4 or more digits of an id "
+    "that `godel log --all` prints."
+)
 IN_SHORT = (Kind.GENESIS, Kind.REVISION, Kind.CHECKOUT, Kind.ACCEPTED, Kind.ENDED)
 
 
@@ -93,13 +97,15 @@ def _print_graph(book: Book, everything: bool, as_json: bool) -> None:
         print_json("graph", {"first": first, "head": head, "edges": edges})
         return
     line = {first, head} | nx.ancestors(graph, head)
-    say(f"{_mark(first, head)} {shown_id(first)} {_short(book.entries[book.history.chapter_seq])}")
+    front = f"{_mark(first, head)} {shown_id(first)} "
+    say(front + _short(book.entries[book.history.chapter_seq], len(front)))
     seen = {first}
     waiting = _branches(graph, first, line, 0)
     while waiting:
         depth, result, entry = waiting.pop()
         mark = _mark(result, head) if entry.kind is Kind.ACCEPTED else "x"
-        say(f"{'  ' * min(depth, 30)}{mark} {shown_id(result)} {_short(entry)}")
+        front = f"{'  ' * min(depth, 30)}{mark} {shown_id(result)} "
+        say(front + _short(entry, len(front)))
         if result not in seen:
             seen.add(result)
             waiting += _branches(graph, result, line, depth)
@@ -116,12 +122,12 @@ def _mark(program: str, head: str) -> str:
     return "@" if program == head else "*"
 
 
-def _short(entry: Entry) -> str:
-    return describe_entry(entry).splitlines()[0].strip()
+def _short(entry: Entry, taken: int) -> str:
+    return describe_entry(entry, taken=taken).splitlines()[0].strip()
 
 
-@click.command()
-@click.argument("name", metavar="ID", default="@")
+@click.command(epilog=ID_HELP)
+@click.argument("name", metavar="[ID]", default="@")
 @click.option("--searcher", is_flag=True, help="Print the searcher's program instead.")
 @click.option(
     "--search-world", is_flag=True, help="Print the declared search as a machine instead."
@@ -179,7 +185,7 @@ def _fields(book: Book, entry: Entry) -> list[str]:
     return lines
 
 
-@click.command()
+@click.command(epilog=ID_HELP)
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="[B]", required=False)
 @json_option
@@ -219,7 +225,7 @@ def _diff(before: tuple[str, Code], after: tuple[str, Code]) -> list[str]:
     return list(unified_diff(old, new, *names, lineterm="", n=2))
 
 
-@click.command()
+@click.command(epilog=ID_HELP)
 @click.argument("name", metavar="ID")
 @json_option
 @click.pass_obj
@@ -269,8 +275,8 @@ def _print_invalid(entry: Entry, as_json: bool) -> None:
         say(f"  {line}")
 
 
-@click.command()
-@click.argument("name", metavar="ID", default="@")
+@click.command(epilog=ID_HELP)
+@click.argument("name", metavar="[ID]", default="@")
 @click.option("--number", is_flag=True, help="Print its Gödel number.")
 @click.option("--digest", is_flag=True, help="Print its digest.")
 @json_option
@@ -309,7 +315,7 @@ def _positions(tree: Code) -> dict[str, Any]:
     }
 
 
-@click.command()
+@click.command(epilog=ID_HELP)
 @click.argument("name", metavar="ID")
 @click.option(
     "-o",

@@ -118,6 +118,17 @@ def shown_id(name: str) -> str:
     return name[:12] if sys.stdout.isatty() else name
 
 
+def room() -> int | None:
+    """How many columns a line has on the terminal; None in a pipe, and where the terminal does not say."""
+    if not sys.stdout.isatty():
+        return None
+    try:
+        given = os.environ.get("COLUMNS", "")
+        return int(given or os.get_terminal_size(sys.stdout.fileno()).columns) or None
+    except (OSError, ValueError):
+        return None
+
+
 @contextmanager
 def progress_bar(title: str, total: int) -> Iterator[Callable[[int], None] | None]:
     """A progress bar on a terminal, moved by calling what is yielded with the part done; elsewhere None."""

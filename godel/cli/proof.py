@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from godel.cli.inspect import ID_HELP
 from godel.cli.ledgers import Book, open_book
 from godel.cli.output import (
     Context,
@@ -42,7 +43,7 @@ def proof_group() -> None:
     """Read proofs and check them again."""
 
 
-@proof_group.command(name="show")
+@proof_group.command(name="show", epilog=ID_HELP)
 @click.argument("name", metavar="ID")
 @click.option(
     "--smt2", is_flag=True, help="Print the premises as SMT-LIB 2 text, as Z3 reads them."
@@ -123,7 +124,7 @@ def _proof_of(book: Book, name: str, requirement: str | None) -> ProofFile:
     )
 
 
-@proof_group.command(name="check")
+@proof_group.command(name="check", epilog=ID_HELP)
 @click.argument("name", metavar="ID|FILE")
 @require_option
 @json_option

@@ -156,10 +156,19 @@ def _read_choice(program: Program, text: str) -> tuple[str, Any]:
     kind = kinds[name]
     try:
         if isinstance(kind, Rat):
-            return name, decode_value(kind, str(Fraction(value)))
+            return name, decode_value(kind, str(_fraction(value)))
         return name, decode_value(kind, value if isinstance(kind, Enum) else json.loads(value))
-    except (ValueError, ZeroDivisionError, CodecError) as error:
+    except json.JSONDecodeError:
+        raise usage(f"{text} is no choice of a world: {value or 'nothing'} is no value") from None
+    except (ValueError, CodecError) as error:
         raise usage(f"{text} is no choice of a world: {error}") from None
+
+
+def _fraction(text: str) -> Fraction:
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{text or 'nothing'} is no rational such as 1/3") from None
 
 
 def _program(context: Context, file: str, at: str | None) -> tuple[Program, Chapter]:
@@ -203,16 +212,31 @@ def _eval_expression(program: Program, expression: str, as_json: bool) -> None:
         kind, tree = check_expression(program.names, tree, {})
         value, ticks = evaluate(tree, program.names)
     except DslError as error:
-        raise FileFault("EXPRESSION", expression, error) from None
+        found = DslError(tuple(_with_state_hint(program, d) for d in error.diagnostics))
+        raise FileFault("EXPRESSION", expression, found) from None
     except EvaluationFault as fault:
         from dsl.errors import Diagnostic
 
-        found = Diagnostic(fault.code, str(fault), fault.node.span)
-        raise FileFault("EXPRESSION", expression, DslError((found,))) from None
+        broken = Diagnostic(fault.code, str(fault), fault.node.span)
+        raise FileFault("EXPRESSION", expression, DslError((broken,))) from None
     if as_json:
         print_json("eval", {"value": encode_value(kind, value), "ticks": ticks})
     else:
         say(f"{show_value(kind, value)}  ({ticks} tick{'' if ticks == 1 else 's'})")
+
+
+def _with_state_hint(program: Program, fault: Diagnostic) -> Diagnostic:
+    """Whoever asks for a variable of the machine is told what can be asked."""
+    from dataclasses import replace
+
+    task = program.task
+    variables = {v.name for v in (*task.states, *task.actions, *program.memories)}
+    if fault.code != "G006" or fault.message.rsplit(" ", 1)[-1] not in variables:
+        return fault
+    return replace(
+        fault,
+        help="an expression reads constants and functions alone; --state runs the policy on a state",
+    )
 
 
 def _decide(program: Program, policy: str, text: bytes, where: str = "") -> dict[str, Any]:
@@ -426,7 +450,8 @@ def revision(context: Context, file: str, as_json: bool) -> None:
             "a new chapter begins with a program that keeps all of them",
         ) from None
     with Store.open(path) as store:
-        _require_same_machine(read_history(store.entries(), store.blob), machine, file)
+        history = read_history(store.entries(), store.blob)
+        _require_same_machine(history, machine, file)
         entry = begin(
             store,
             machine,
@@ -440,6 +465,11 @@ def revision(context: Context, file: str, as_json: bool) -> None:
         print_json("revision", entry_json(entry))
     else:
         say(f"{shown_id(entry.id)} revision: a new chapter of {machine.declarations.name}")
+        if checked.program.digest != history.head:
+            note(
+                f"note: it begins with the code of {file}, not with the program installed before, "
+                f"{shown_id(history.head)}"
+            )
 
 
 def _in_order(file: str, source: str, work: Any) -> Any:

@@ -112,7 +112,8 @@ def check(files: tuple[str, ...], obligations: bool, as_json: bool) -> None:
         )
         if not as_json:
             say(
-                f"{path}: in order; {count} obligations proved, {checked.program.size} nodes of code"
+                f"{path}: in order; {count} obligation{'s' * (count != 1)} proved, "
+                f"{checked.program.size} nodes of code"
             )
             for text in checked.obligations if obligations else ():
                 say(f"  {text}")
