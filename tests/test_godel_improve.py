@@ -12,7 +12,7 @@ from godel.families.decisions import Decisions
 from godel.families.family import Candidate, Workplace
 from godel.families.improve import improve
 from godel.families.patches import edit_decisions
-from godel.gate import Accepted, Gate, Refused
+from godel.gate import Accepted, Gate
 from proofs.kernel.chapter import Chapter
 
 WALK = """
@@ -118,12 +118,10 @@ def test_candidates_apply_and_the_first_of_everything_is_a_gain(observe: str, ut
     gate = Gate(chapter)
     for states in ("one", "region", "all"):
         candidates = list(improve(states=states)(Workplace(chapter), found))
-        assert candidates
+        # where `pos` alone is seen, a part of the way is worth nothing without the rest
+        assert candidates or (states != "all" and observe == "observe pos")
         for candidate in candidates[:3]:
-            verdict = gate.judge(found.code, candidate.edits)
-            assert isinstance(verdict, Accepted | Refused), verdict
-        if states == "all":
-            assert isinstance(gate.judge(found.code, candidates[0].edits), Accepted)
+            assert isinstance(gate.judge(found.code, candidate.edits), Accepted)
 
 
 def test_the_same_program_has_the_same_candidates() -> None:
@@ -383,7 +381,7 @@ def test_what_leads_to_a_state_from_which_a_requirement_breaks_comes_last() -> N
         machine slope
         enum Move { stay, step }
         environment {
-          state x: int 0..4 = 0
+          state x: int 0..4 = { 0: 1/2, 1: 1/2 }
           action move: Move
           x' = if x >= 2 then min(x + 1, 4) else if move == step then x + 1 else x
           reward = x'
@@ -448,17 +446,17 @@ def test_a_world_too_large_for_every_action_is_looked_at_where_the_program_is() 
         """
         machine stock
         environment {
-          state a: int 0..59 = 30
-          state b: int 0..59 = 30
-          action buy_a: int 0..29
-          action buy_b: int 0..29
+          state a: int 0..19 = 10
+          state b: int 0..19 = 10
+          action buy_a: int 0..9
+          action buy_b: int 0..9
           chance want: int 0..2 = { 0: 1/3, 1: 1/3, 2: 1/3 }
-          a' = clamp(a - want + buy_a, 0, 59)
-          b' = clamp(b - want + buy_b, 0, 59)
+          a' = clamp(a - want + buy_a, 0, 19)
+          b' = clamp(b - want + buy_b, 0, 19)
           reward = 2 * min(want, a) + 2 * min(want, b) - (buy_a + buy_b) - (a + b) / 100
         }
         utility { discount 9/10 }
-        agent { policy { buy_a = if a < 9 then 20 else 0  buy_b = if b < 9 then 20 else 0 } }
+        agent { policy { buy_a = if a < 5 then 9 else 0  buy_b = if b < 5 then 9 else 0 } }
         """
     )
     chapter = Chapter(machine.declarations)
@@ -484,3 +482,30 @@ def test_worlds_without_end_leave_nothing_to_propose() -> None:
     found = chapter.program(machine.agent)
     for states in ("one", "region", "all"):
         assert list(improve(states=states)(Workplace(chapter), found)) == []
+
+
+# --- ticks and size ----------------------------------------------------------------------------------
+
+
+def test_a_change_that_costs_more_ticks_than_it_gains_is_not_proposed() -> None:
+    prices = "utility { discount 9/10  tick_price PRICE }"
+    for price, proposed in (("1/100000", True), ("1", False)):
+        chapter, found = program(
+            "agent { policy { move = stay  wave = lit } }",
+            utility=prices.replace("PRICE", price),
+        )
+        candidates = list(improve(states="all")(Workplace(chapter), found))
+        assert bool(candidates) == proposed
+
+
+def test_a_table_is_tried_where_guards_would_cost_too_many_ticks() -> None:
+    chapter, found = program(
+        "agent { policy { move = if pos < 0 then right else if pos < 1 then stay else if pos < 2"
+        " then left else if pos < 3 then stay else if pos == 3 then stay else left  wave = false } }",
+        observe="observe pos",
+        utility="utility { discount 9/10  tick_price 1/50 }",
+    )
+    candidate = next(iter(improve(states="all")(Workplace(chapter), found)))
+    code = apply_rewrite(found.code, candidate.edits)
+    assert "PLAN[pos + 2]" in print_code(code)
+    assert isinstance(Gate(chapter).judge(found.code, candidate.edits), Accepted)

@@ -13,20 +13,19 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import TypeAlias
 
-from dsl.check import check_code
 from dsl.errors import DslError
 from dsl.machine import ActionTuple, Program
 from dsl.rewrite import Edit, RewriteError, apply_rewrite
-from godel.families.decisions import Situation
+from godel.families.decisions import Decisions, Situation
 from godel.families.family import Candidate, Family, Workplace
 from godel.families.patches import edit_decisions
-from godel.families.scratch import EPSILON, Played, Scores, Scratch, scratch_of
+from godel.families.scratch import EPSILON, Choice, Played, Scores, Scratch, scratch_of
 from proofs.explicit import TooLarge
 from proofs.kernel.theorem import CertificateError
 
 RADIUS = 2
 UNMET_TRIED = 1
-CHECKED_MAX = 32
+FAILED_MAX = 32
 """How many changes in a row are tried on the scratch copy in vain."""
 SWEPT_MAX = 4_000_000
 """How many pairs are gone through before the sweeps of a candidate stop."""
@@ -38,68 +37,78 @@ def improve(*, states: str, rounds: int = 100, width: int = 4) -> Family:
 
     def candidates(workplace: Workplace, program: Program) -> Iterator[Candidate]:
         try:
-            trial = _Trial(scratch_of(workplace, program), rounds, width)
+            trial = _Trial(workplace, program, rounds, width)
         except (TooLarge, CertificateError):
             return
-        before = 0
+        before, failed = 0, 0
         for choice, note in shapes[states](trial):
-            edits = _edits(trial.scratch, program, choice, everywhere=states == "all")
-            if edits is not None:
-                yield Candidate(edits, note, trial.steps - before)
-                before = trial.steps
+            edits = trial.edits(choice, everywhere=states == "all")
+            if edits is None:
+                failed += 1
+                if failed >= FAILED_MAX:
+                    return
+                continue
+            yield Candidate(edits, note, trial.steps - before)
+            before, failed = trial.steps, 0
 
     return candidates
-
-
-def _edits(
-    scratch: Scratch,
-    program: Program,
-    choice: Mapping[Situation, ActionTuple],
-    *,
-    everywhere: bool,
-) -> tuple[Edit, ...] | None:
-    """Edits that make a change of decisions where it is met, and leave alone what else is met; None where there are none.
-
-    With `everywhere` the change is made also where it is not met yet: what follows may lead there.
-    """
-    changed = {**scratch.start_choice, **choice}
-    met = scratch.reached(changed)
-    wanted = {o: a for o, a in choice.items() if everywhere or o in met} or dict(choice)
-    kept = {o: a for o, a in changed.items() if o in met and o not in wanted}
-    edits = edit_decisions(scratch.decisions, wanted, kept)
-    if edits is None:
-        return None
-    try:
-        check_code(program.task, apply_rewrite(program.code, edits))
-    except (RewriteError, DslError):
-        return None
-    return edits
 
 
 class _Trial:
     """A scratch copy with settings; `steps` counts the work done on it."""
 
-    def __init__(self, scratch: Scratch, rounds: int, width: int) -> None:
+    def __init__(self, work: Workplace, program: Program, rounds: int, width: int) -> None:
+        scratch = scratch_of(work, program)
+        self.chapter, self.program = work.chapter, program
         self.scratch, self.rounds, self.width = scratch, rounds, width
         self.steps = scratch.steps
         self.first = scratch.first_scores
 
-    def play(self, choice: Mapping[Situation, ActionTuple]) -> Played:
+    def play(self, choice: Choice) -> Played:
         """The values under a choice of actions."""
         self.steps += self.scratch.steps
         return self.scratch.play(choice)
 
-    def gains(self, change: Mapping[Situation, ActionTuple]) -> bool:
-        """Whether a change of one observed state seems to be a gain altogether, and not only somewhere."""
+    def edits(self, change: Choice, *, everywhere: bool) -> tuple[Edit, ...] | None:
+        """Edits that make a change of decisions where it is met, and leave alone what else is met; None where none gain.
+
+        With `everywhere` the change is made also where it is not met yet: what follows may lead there.
+        """
         scratch = self.scratch
-        if scratch.is_plain:
+        changed = {**scratch.start_choice, **change}
+        met = scratch.reached(changed)
+        wanted = {o: a for o, a in change.items() if everywhere or o in met} or dict(change)
+        kept = {o: a for o, a in changed.items() if o in met and o not in wanted}
+        before: tuple[Edit, ...] | None = None
+        for guards in (True, False):
+            edits = edit_decisions(scratch.decisions, wanted, kept, guards=guards)
+            if edits is not None and edits != before and self._gain(edits, change):
+                return edits
+            before = edits
+        return None
+
+    def _gain(self, edits: tuple[Edit, ...], change: Choice) -> bool:
+        """Whether edits seem to gain, the ticks and the size of the new code taken into account."""
+        utility = self.program.task.utility
+        try:
+            new = self.chapter.program(apply_rewrite(self.program.code, edits))
+        except (RewriteError, DslError, CertificateError):
+            return False
+        if not utility.tick_price and not utility.size_price and self._is_sure(change):
             return True
-        if scratch.better == "dominates" and all(
-            self.first.least[o][a] >= -EPSILON for o, a in change.items()
-        ):
-            return True
-        new = self.play({**scratch.start_choice, **change})
-        return scratch.rises(new, scratch.first)
+        self.steps += self.scratch.steps
+        choice = {**self.scratch.start_choice, **change}
+        paid = self.scratch.play(choice, Decisions(new) if utility.tick_price else None)
+        larger = utility.size_price * (new.size - self.program.size)
+        return self.scratch.rises(paid, self.scratch.first, cost=float(larger))
+
+    def _is_sure(self, change: Choice) -> bool:
+        """Whether a change loses nowhere, and gains where it is met."""
+        if not self.scratch.is_plain and self.scratch.better != "dominates":
+            return False
+        weighted, least = self.first.weighted, self.first.least
+        gains = any(weighted[o][a] > EPSILON for o, a in change.items())
+        return gains and all(least[o][a] >= -EPSILON for o, a in change.items())
 
 
 _Change: TypeAlias = "tuple[dict[Situation, ActionTuple], str]"
@@ -140,14 +149,7 @@ def _sorted(
 
 
 def _one(trial: _Trial) -> Iterator[_Change]:
-    failed = 0
     for change in _ranked(trial):
-        if not trial.gains(change):
-            failed += 1
-            if failed >= CHECKED_MAX:
-                break
-            continue
-        failed = 0
         yield change, f"another action at {_where(trial.scratch, change)}"
     for change in islice(_ranked(trial, broken=True), UNMET_TRIED):
         yield change, f"another action at {_where(trial.scratch, change)}"

@@ -41,11 +41,14 @@ def edit_decisions(
     decisions: Decisions,
     wanted: Mapping[Situation, ActionTuple],
     kept: Mapping[Situation, ActionTuple],
+    *,
+    guards: bool = True,
 ) -> tuple[Edit, ...] | None:
     """Edits after which the policy decides as `wanted`, and as before on `kept`; None where no form fits.
 
     An action that is looked up in a table of the code gets new entries; other actions get guards for a few situations, or
-    a new table of all of them. Memory is read only as far as it tells apart what is wanted from what is kept.
+    a new table of all of them, which without `guards` is tried first. Memory is read only as far as it tells apart what
+    is wanted from what is kept.
     """
     program = decisions.program
     numbers = {v.name: i for i, v in enumerate(program.task.actions)}
@@ -67,7 +70,7 @@ def edit_decisions(
             continue
         others = {o: a[i] for o, a in (*kept.items(), *wanted.items()) if o not in changed}
         added = {edit.slot.name for edit in edits if isinstance(edit, AddSlot)}
-        found = _Action(decisions, program.task.actions[i], changed, others).edits(added)
+        found = _Action(decisions, program.task.actions[i], changed, others).edits(added, guards)
         if found is None:
             return None
         edits.extend(found)
@@ -94,10 +97,11 @@ class _Action:
         )
         self.value = policy.body[self.place].value
 
-    def edits(self, added: set[str]) -> list[Edit] | None:
+    def edits(self, added: set[str], guards: bool) -> list[Edit] | None:
+        """Edits of one form or another."""
         found = _edit_table(self)
         if found is None:
-            found = _edit_guards(self, GUARDS_MAX)
+            found = _edit_guards(self, GUARDS_MAX) if guards else None
             found = found or _add_table(self, added)
             # no table is indexed by an array; then guards it is, as far as that goes
             found = found or _edit_guards(self, GUARDS_WITHOUT_TABLE_MAX)

@@ -21,7 +21,7 @@ from dsl.types import cardinality
 from godel.families.decisions import Decisions, Situation
 from godel.families.family import Workplace
 from godel.families.world import ACTIONS_MAX, Sample, StepWorld
-from proofs.explicit import number_of, point_of
+from proofs.explicit import number_of, point_of, require_listable
 from proofs.games import (
     FloatRow,
     TooLarge,
@@ -37,7 +37,7 @@ from proofs.kernel.certificate import Pair
 EPSILON = 1e-9
 DRAWS_MAX = 200_000
 """How many draws are looked at beside those that the program itself meets."""
-OWN_DRAWS_MAX = 1_000_000
+OWN_DRAWS_MAX = 400_000
 SOLVED_MAX = 4_000
 """Up to how many pairs visits are worked out by solving."""
 PUSHES_MAX = 100_000
@@ -194,11 +194,23 @@ class View:
         ]
         self.starts = [[(i, number(w)) for i, w in drawn] for drawn in graph.starts]
 
-    def taken(self, choice: Choice) -> list[tuple[FloatRow, ...]]:
-        """The rows of the actions chosen, one for each reply; what is not written out counts nothing."""
+    def taken(self, choice: Choice, paying: Decisions | None) -> list[tuple[FloatRow, ...]]:
+        """The rows of the actions chosen, one for each reply; what is not written out counts nothing.
+
+        With `paying` the ticks are those of another program.
+        """
         nothing: tuple[FloatRow, ...] = ((0.0, (), ()),)
-        situations = self.graph.situations
-        return [row[choice[situations[i]]] if row else nothing for i, row in enumerate(self.rows)]
+        found: list[tuple[FloatRow, ...]] = []
+        price = float(self.graph.price)
+        for i, options in enumerate(self.rows):
+            situation = self.graph.situations[i]
+            row = options[choice[situation]] if options else nothing
+            if options and paying is not None:
+                cost = self.graph.options[i][choice[situation]].cost
+                saved = float(cost) - price * paying.at(situation).ticks
+                row = tuple([(reward + saved, to, weights) for reward, to, weights in row])
+            found.append(row)
+        return found
 
 
 Layer: TypeAlias = tuple[list[float], list[float], list[float]]
@@ -372,9 +384,9 @@ class Scratch:
 
     # --- values ----------------------------------------------------------------------------------
 
-    def play(self, choice: Choice) -> Played:
-        """The values under a choice of actions."""
-        return Played([self._play(view, choice) for view in self.views], self)
+    def play(self, choice: Choice, paying: Decisions | None = None) -> Played:
+        """The values under a choice of actions, at the ticks of the program or of another one."""
+        return Played([self._play(view, choice, paying) for view in self.views], self)
 
     def scores(self, played: Played) -> Scores:
         """What other actions would be worth, the others left as they are."""
@@ -392,11 +404,11 @@ class Scratch:
                         found.plain[situation][actions] = loss
         return Scores(found.weighted, found.plain, found.least)
 
-    def rises(self, new: Played, old: Played) -> bool:
-        """Whether the values at the starts seem to be better ones."""
-        gains = [n - o for n, o in zip(new.at_starts, old.at_starts, strict=True)]
+    def rises(self, new: Played, old: Played, *, cost: float = 0.0) -> bool:
+        """Whether the values at the starts seem to be better ones, `cost` taken off the new ones."""
+        gains = [n - cost - o for n, o in zip(new.at_starts, old.at_starts, strict=True)]
         if self.better == "worst":
-            return min(new.at_starts) > min(old.at_starts) + EPSILON
+            return min(new.at_starts) - cost > min(old.at_starts) + EPSILON
         if self.better == "strictly":
             return min(gains) > EPSILON
         return min(gains) >= -EPSILON and max(gains) > EPSILON
@@ -411,8 +423,8 @@ class Scratch:
         count = sum(v <= end for values in at_starts for v in values)
         return [[(v <= end) / count for v in values] for values in at_starts]
 
-    def _play(self, view: View, choice: Choice) -> _Part:
-        rows = view.taken(choice)
+    def _play(self, view: View, choice: Choice, paying: Decisions | None) -> _Part:
+        rows = view.taken(choice, paying)
         if self.horizon is None:
             values, picks = one_sided(rows, least=True)
             return _Part(values, [values], [[r[p] for r, p in zip(rows, picks, strict=True)]])
@@ -562,6 +574,7 @@ def _pushed(rows: list[FloatRow], first: list[tuple[int, float]]) -> list[float]
 
 def scratch_of(work: Workplace, program: Program) -> Scratch:
     """The scratch of a program, made once while it is asked for. Raises TooLarge."""
+    require_listable(work.chapter)
     if work.scratch is None or work.scratch[0] != program.digest:
         work.scratch = (program.digest, Scratch(work, program))
     return work.scratch[1]

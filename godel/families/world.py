@@ -19,7 +19,7 @@ from proofs.kernel.region import Region, rate_box
 
 WORLDS_SAMPLED = 16
 REPLIES_MAX = 4_096
-KEPT_MAX = 1_000_000
+KEPT_MAX = 400_000
 """How many draws are kept for the next program."""
 ACTIONS_MAX = 64
 VALUES_MAX = 32
