@@ -28,6 +28,7 @@ from proofs.tactics.compare import Bounders
 
 TAIL = 1e-9
 CUT_MAX = 100_000
+STARTS_TRIED = 1_000_000
 NORMAL_95 = 1.959963984540054
 
 _T = TypeVar("_T")
@@ -103,10 +104,12 @@ def find_world(chapter: Chapter, chosen: Mapping[str, Fraction | int | bool]) ->
             ):
                 continue
             rationals = _rationals(chapter, Region.whole(task, unknowns), chosen)
-            for anywhere, _ in chapter.start_worlds(unknowns):
+            for count, anywhere in enumerate(task.any_starts(unknowns)):
                 names = (v.name for v in task.any_states)
                 if _agree(chosen, dict(zip(names, anywhere, strict=True))):
                     return World(anywhere, unknowns, rationals)
+                if count >= STARTS_TRIED:
+                    raise TooLarge(f"no such world among the first {STARTS_TRIED:,} starts")
     except TooMany as error:
         raise TooLarge(str(error)) from None
     raise ValueError("no world has these values")

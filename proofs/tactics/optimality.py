@@ -106,7 +106,8 @@ def _gap_pieces(
 
     whole = Region.whole(chapter.task, u)
     first = piece(whole)
-    if not names or first.least(chapter) >= -GAP_WANTED:
+    if not names or chapter.task.assumptions or first.least(chapter) >= -GAP_WANTED:
+        # what assumptions leave of a box is not cut into equal parts
         return first
 
     # cut into equal parts, which lowers what is lost to curvature; deeper is left to those who ask for more
