@@ -289,18 +289,25 @@ _INTEGERS = "ints"
 def encode_node(node: s.Node) -> Json:
     """A tree as JSON: `[tag, field, …]`."""
     if s.literal_class(node) is s.IntLit:
-        return [_INTEGERS, [encode_int(item.value) for item in cast(Any, node).items]]
+        return [_INTEGERS, [encode_int(item.value) for item in _plain(cast(Any, node).items)]]
     tag, shape = _TAGS[type(node)]
     out: list[Json] = [tag]
     for name, kind, count in shape:
         value = getattr(node, name)
         if count == "*":
-            out.append([_encode_field(v, kind) for v in value])
+            out.append([_encode_field(v, kind) for v in _plain(value)])
         elif value is None:
             out.append(None)
         else:
             out.append(_encode_field(value, kind))
     return out
+
+
+def _plain(value: Any) -> Sequence[Any]:
+    """A tuple or list; raises CodecError for one of a class of its own, which may hold something else each time."""
+    if type(value) not in (tuple, list):
+        raise CodecError(f"a {type(value).__name__} in the place of a tuple")
+    return cast(Sequence[Any], value)
 
 
 def tag_of(node: s.Node) -> str:
@@ -313,12 +320,18 @@ def decode_node(value: Json, *allowed: type[s.Node]) -> s.Node:
 
     Raises CodecError for anything else, literals that are not folded included.
     """
-    return _decode_node(value, allowed, 0)
+    try:
+        return _decode_node(value, allowed, 0)
+    except RecursionError:
+        raise CodecError("nested too deeply") from None
 
 
 def encode_tree(node: s.Node) -> bytes:
     """Canonical JSON of a tree, with the version of the form."""
-    return canonical_json([VERSION, encode_node(node)])
+    try:
+        return canonical_json([VERSION, encode_node(node)])
+    except RecursionError:
+        raise CodecError("nested too deeply") from None
 
 
 def decode_tree(data: bytes, *allowed: type[s.Node]) -> s.Node:

@@ -5,23 +5,32 @@ from __future__ import annotations
 
 from contextlib import suppress
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from forging import open_rows, real_ledger
 
+from dsl import syntax as s
 from dsl import totality
-from dsl.codec import CodecError, decode_json
+from dsl.codec import CodecError, decode_json, decode_tree, encode_tree
 from dsl.errors import DslError
+from dsl.machine import World
 from dsl.parser import parse_machine
 from dsl.polynomial import Polynomial
 from godel.ledger import LedgerError, derive_id
 from godel.verify import verify
-from proofs.kernel.certificate import BoundsCertificate, Case, Entry, Leaf, Table
+from proofs.kernel.certificate import (
+    BetterCertificate,
+    BoundsCertificate,
+    Case,
+    Entry,
+    Leaf,
+    Table,
+)
 from proofs.kernel.chapter import Chapter, NotTotal
-from proofs.kernel.check import IsBounded, check
+from proofs.kernel.check import IsBetter, IsBounded, check
 from proofs.kernel.region import TooMany
-from proofs.kernel.theorem import CertificateError, Theorem
+from proofs.kernel.theorem import CertificateError, Improvement, Theorem
 
 WORLD = """
 machine attack
@@ -49,6 +58,46 @@ def bound_below(
     table = Table((tuple(Entry(state, (), level) for state in states),))
     case = Case((), Leaf((table,), multipliers))
     return check(IsBounded(chapter, code), BoundsCertificate(level, (case,), None, ()))
+
+
+# --- what is handed over in the same process -----------------------------------------------------
+
+GO = "reward = if go then 1 else 0"
+
+
+def test_code_that_is_another_each_time_it_is_read_is_refused() -> None:
+    """It is read as the honest code where it is encoded, and as another where it is checked."""
+    chapter, code = chapter_of(GO)
+    honest, other = code.slots[0].body, (s.Assign("go", s.BoolLit(True)),)
+    for times in range(1, 8):
+        left = [times]
+
+        class Turncoat(tuple):  # type: ignore[type-arg]
+            def __iter__(self, left: list[int] = left) -> Any:
+                left[0] -= 1
+                return iter(honest if left[0] >= 0 else other)
+
+            def __eq__(self, other: object) -> bool:
+                return True
+
+            __hash__ = tuple.__hash__
+
+        forged = s.Code((s.Policy("main", Turncoat(honest)),))
+        for taken in (forged, code):
+            with pytest.raises((CertificateError, CodecError)):
+                bound_below(chapter, taken, Fraction(2))
+
+
+def test_world_of_a_theorem_is_not_changed() -> None:
+    chapter, old = chapter_of(GO)
+    new = s.Code((s.Policy("main", (s.Assign("go", s.BoolLit(True)),)),))
+    tables = [Table(((Entry((0,), (), Fraction(v)),),)) for v in (2, 0)]
+    world = World()
+    certificate = BetterCertificate((Case((), Leaf(tuple(tables))),), Fraction(2), world)
+    theorem = check(IsBetter(chapter, old, new), certificate)
+    for held in (world, cast(Improvement, theorem.statement).world):
+        object.__setattr__(held, "starts", (7,))
+        assert cast(Improvement, theorem.statement).world == World()
 
 
 # --- assumptions ---------------------------------------------------------------------------------
@@ -150,6 +199,15 @@ def test_json_of_any_depth_is_read_or_refused(opening: bytes, closing: bytes) ->
         inner = b"" if opening == b"[" else b"1"
         with suppress(CodecError):
             decode_json(opening * depth + inner + closing * depth)
+
+
+def test_tree_of_any_depth_is_read_or_refused() -> None:
+    for depth in (250, 300, 400, 600, 900):
+        tree: s.Expr = s.Name("a")
+        for _ in range(depth):
+            tree = s.Index(s.ArrayLit((tree,)), s.IntLit(0))
+        with pytest.raises(CodecError, match="nested"):
+            decode_tree(encode_tree(tree))
 
 
 def test_entry_of_any_depth_is_refused() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from copy import deepcopy
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Never, TypeAlias
 from weakref import WeakKeyDictionary
@@ -151,14 +152,14 @@ def _registry() -> tuple[Callable[[Statement], Theorem], Callable[[Theorem], Sta
 
     def make(statement: Statement) -> Theorem:
         theorem: Theorem = object.__new__(Theorem)
-        made[theorem] = statement
+        made[theorem] = deepcopy(statement)
         return theorem
 
     def statement_of(theorem: Theorem) -> Statement:
         if type(theorem) is not Theorem or theorem not in made:
             raise CertificateError("this is no theorem of the kernel")
         # a copy: whoever changes what is handed out does not change the record
-        return replace(made[theorem])
+        return deepcopy(made[theorem])
 
     return make, statement_of
 
