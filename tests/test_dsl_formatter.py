@@ -202,7 +202,7 @@ environment {
   adversary dries: int 0..3 where dries != 2    # never the second
   x' = x & ~low(x) with { 0: 1, # first
     1: 2 }
-  reward = if u > 0 then fold low_bit = bits[32](0) for i in 0..31: if low_bit == 0 and (x >> i & 1) == 1 then 1 else 0 else 0
+  reward = if u > 0 then fold lowbit = bits[32](0) for i in 0..31: if lowbit == 0 and (x >> i & 1) == 1 then 1 else 0 else 0
 }
 
 utility { discount 9/10  costs { "#": 3, "index": 2 }    # dear
@@ -240,7 +240,7 @@ environment {
       0: 1,  # first
       1: 2,
     }
-  reward = if u > 0 then fold low_bit = bits[32](0) for i in 0..31: if low_bit == 0 and (x >> i & 1) == 1 then 1 else 0
+  reward = if u > 0 then fold lowbit = bits[32](0) for i in 0..31: if lowbit == 0 and (x >> i & 1) == 1 then 1 else 0
            else 0
 }
 
