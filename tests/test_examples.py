@@ -60,6 +60,7 @@ def runner(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     shutil.copytree(EXAMPLES, directory / "examples")
     monkeypatch.chdir(directory)
     monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.delenv("COLUMNS", raising=False)
 
     def run(command: str) -> list[str]:
         words = shlex.split(command.removesuffix(ECHO))
