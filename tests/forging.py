@@ -173,13 +173,15 @@ def write_ledger(store: Store) -> None:
     session.evolve(Limits(attempts=4), lambda entry: None)
     here = session.history.head
     propose(session, "policy { move = if tile == 4 then back else PLAN[tile] }")
-    propose(session, "policy { move = if tile == 3 then ahead else PLAN[tile] }")
+    propose(session, "policy { move = PLAN[tile] }")
     propose(session, "policy { move = PLAN[tile + 1] }")
     session.propose((Replace("main", (9,), digest(b""), s.IntLit(1)),), "nowhere")
     starved = Session.resume(store, rlimit=1, threads=1)
     propose(starved, "policy { move = ahead }")
-    history = starved.history
-    check_out(store, history, starved.gate.chapter, history.load_code(here))
+    sated = Session.resume(store, rlimit=RLIMIT, threads=1)
+    propose(sated, "policy { move = ahead }")
+    history = sated.history
+    check_out(store, history, sated.gate.chapter, history.load_code(here))
     Session.resume(store, rlimit=RLIMIT, threads=1).evolve(Limits(), lambda entry: None)
 
 

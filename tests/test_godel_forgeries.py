@@ -154,7 +154,7 @@ def accept_a_refusal(ledger: Forged) -> None:
 
 def refuse_an_acceptance(ledger: Forged) -> None:
     """Turn the last acceptance into a refusal."""
-    number = ledger.last("accepted")
+    number, shown = ledger.last("accepted"), ledger.first("refused")["counterexample"]
     body = ledger.bodies[number]
     ledger.kinds[number], body["outcome"], body["rule"], body["gain"] = "refused", "refused", "not better", 0  # fmt: skip
     body["certificate"] = ledger.change_blob(
@@ -162,7 +162,7 @@ def refuse_an_acceptance(ledger: Forged) -> None:
         lambda d: {"version": 2, "rule": "not better", "cases": d["cases"]},
     )  # fmt: skip
     body["claim"] = {"criterion": "dominates", "new_upper": "1", "old_lower": "2", "world": None}
-    body["counterexample"] = ledger.first("refused")["counterexample"]
+    body["counterexample"] = shown
 
 
 def edits_elsewhere(ledger: Forged) -> None:
@@ -396,7 +396,7 @@ FORGERIES: list[tuple[str, Callable[[Forged], None], str]] = [
     ("try that is none", lambda f: f.first("accepted").update({"try": 0, "family": 0}), "the searcher's decision"),
     ("family", change("accepted", "family", to="file"), "the family"),
     ("proposal by a family", change("refused", "family", to="patch", **{"try": None}), "the family"),
-    ("step", change("refused", "step", to=5, **{"try": "patch"}), "step"),
+    ("step", change("empty", "step", to=5, **{"try": "patch"}), "step"),
     ("step", change("accepted", "step", to=False, **{"try": "patch"}), "step"),
     ("episode", change("accepted", "episode", to=2, **{"try": "patch"}), "episode"),
     ("episode", change("ended", "episode", to=9), "episode"),
@@ -460,11 +460,11 @@ FORGERIES: list[tuple[str, Callable[[Forged], None], str]] = [
     # order
     ("reordered", swap_entries, "."),
     ("accepted twice", repeat("accepted"), "the parent"),
-    ("refused twice", repeat("refused"), "step|decision"),
+    ("empty twice", repeat("empty"), "step|decision"),
     ("ended twice", repeat("ended"), "episode"),
     ("empty twice", repeat("empty"), "step|decision"),
     ("accepted left out", leave_out("accepted"), "the parent|step|episode"),
-    ("refused left out", leave_out("refused"), "step"),
+    ("empty left out", leave_out("empty"), "step|decision"),
     ("genesis left out", leave_out("genesis"), "genesis comes first"),
     ("genesis again", lambda f: insert(4, "genesis", f.bodies[0])(f), "genesis"),
     ("genesis at the end", lambda f: insert(-1, "genesis", f.bodies[0])(f), "genesis"),
