@@ -904,7 +904,12 @@ def test_file_that_is_checked_out_declares_what_was_proved(tmp_path: Path) -> No
 
 def test_proof_of_an_entry_that_claims_more_than_it_proves_does_not_check(tmp_path: Path) -> None:
     ledger = real_ledger()
-    number = ledger.last("accepted")
+    installed = ledger.first("checkout")["code"]
+    number = next(
+        i
+        for i, (kind, body) in enumerate(zip(ledger.kinds, ledger.bodies, strict=True))
+        if kind == "accepted" and body["result"] == installed
+    )
     honest = run(write(tmp_path / "h.db", ledger), "proof", "check", "@")
     ledger.bodies[number]["claim"]["gain"] = "1000"
     forged = run(write(tmp_path / "f.db", ledger), "proof", "check", "@")
