@@ -286,5 +286,6 @@ def test_no_policy_exceeds_the_proved_optimum(chunk: int) -> None:
                     judge.best(key), judge.worths(machine.agent, key), strict=True
                 )
             ]
-            assert claim.upper <= max(best for best, _ in pairs) + SLACK, seed
-            assert claim.gap <= max(best - worth for best, worth in pairs) + SLACK, seed
+            # above what is exact stand prices, and worlds that are bounded apart: the gap is not compared
+            assert max(best for best, _ in pairs) <= claim.upper, seed
+            assert max(best - worth for best, worth in pairs) <= claim.gap, seed
