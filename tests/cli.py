@@ -20,6 +20,7 @@ from godel.cli.main import run
 ROOT = Path(__file__).resolve().parent.parent
 GODEL = [sys.executable, "-m", "godel"]
 SECONDS_MAX = 100
+OURS = {"NO_COLOR", "TERM", "COLUMNS", "LINES", "GODEL_TRACEBACK"}  # only a test sets these
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,8 @@ def godel(*args: str | Path, stdin: bytes = b"") -> Done:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """What a process needs to find the packages, whatever the folder."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TERM", "GODEL_TRACEBACK")}
+    """What a process needs to find the packages, whatever the folder and the terminal the tests run in."""
+    kept = {k: v for k, v in os.environ.items() if k not in OURS}
     return {**kept, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", **more}
 
 
