@@ -286,10 +286,11 @@ def test_no_policy_exceeds_the_proved_optimum(chunk: int) -> None:
                     judge.best(key), judge.worths(machine.agent, key), strict=True
                 )
             ]
-            # several worlds are bounded together, so that only where there is one are both bounds the best
-            assert max(best for best, _ in pairs) <= claim.upper, seed
-            assert max(best - worth for best, worth in pairs) <= claim.gap, seed
-            if len(pairs) == 1 and seed != 112:  # 112: proved, but not tight
-                ((best, worth),) = pairs
-                assert claim.upper <= best + SLACK, seed
-                assert claim.gap <= best - worth + SLACK, seed
+            most = max(best for best, _ in pairs)
+            furthest = max(best - worth for best, worth in pairs)
+            assert most <= claim.upper, seed
+            assert furthest <= claim.gap, seed
+            if not gate.chapter.task.rationals and not gate.chapter.task.rates:
+                # tables are the values themselves, but for rounding, where no polynomial has to be bounded
+                assert claim.upper <= most + SLACK, seed
+                assert claim.gap <= furthest + SLACK, seed

@@ -39,7 +39,7 @@ from proofs.games import (
 from proofs.games import Row as NumberRow
 from proofs.kernel.chapter import Chapter
 from proofs.kernel.region import Region
-from proofs.tactics.bounds import Bound, Direction, Grid, Named, Rows
+from proofs.tactics.bounds import Bound, Direction, Grid, Named, Rows, on_grid
 from proofs.tactics.exact import strategy_values
 from proofs.tactics.unknowns import AffineTask, affine_values
 from proofs.tactics.unroll import layered
@@ -204,9 +204,10 @@ class Bounder:
                 exact and not flat,
             )
         elif values is not None:
-            found = shift(values, steps, discount, direction)
+            found = shift(values, steps, discount, direction, grid)
         else:
-            found = shift(round_floats(self.game(region)[0], grid), steps, discount, direction)
+            values = round_floats(self.game(region)[0], grid)
+            found = shift(values, steps, discount, direction, grid)
         return Bound(self.model, (found,), (steps,), (named,))
 
     def constraints(
@@ -278,9 +279,9 @@ def round_floats(values: Sequence[float], grid: Grid) -> list[Weight]:
 
 
 def shift(
-    values: Sequence[Weight], steps: Rows, discount: Fraction, direction: Direction
+    values: Sequence[Weight], steps: Rows, discount: Fraction, direction: Direction, grid: Grid
 ) -> list[Weight]:
-    """Numbers moved by one amount, so that the inequality holds in every pair for every step."""
+    """Numbers moved by one amount on the grid, so that the inequality holds in every pair for every step."""
     numbers: list[Fraction] = list(values)  # type: ignore[arg-type]
     if not numbers:
         return []
@@ -288,9 +289,8 @@ def shift(
     miss = worst_miss(numbers, scale, steps, discount, direction)
     if miss <= 0:
         return list(numbers)
-    amount = miss / (1 - discount)
-    # rounded up to a short number; any larger shift holds as well
-    amount = Fraction(-(-amount.numerator * scale // amount.denominator), scale)
+    # any larger shift holds as well
+    amount = on_grid(miss / (1 - discount), Direction.UPPER, grid)
     return [v + direction.sign * amount for v in numbers]
 
 
