@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from dsl import syntax as s
@@ -12,11 +13,30 @@ _MISNAMED = "main, named"
 """What a policy that is called `main` is called in the tree, which is not handed out."""
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Code with the word that its block begins with: whose it is."""
+
+    word: str
+    code: s.Code
+
+    @property
+    def span(self) -> Span:
+        """Where it stands."""
+        return self.code.span
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """What a file without a machine holds: code of the agent, of the searcher, a search."""
+
+    agent: s.Code | None
+    searcher: s.Code | None
+    search: s.Search | None
+
+
 class Builder(TermBuilder):
     """Builds one tree; `faults` collects what is wrong on the way."""
-
-    def _refuse_item(self, what: str, parts: Parts) -> None:
-        self.refuse(what, over(parts))
 
     # --- the machine ---
 
@@ -24,26 +44,50 @@ class Builder(TermBuilder):
         name, items = parts[1], parts[2:]
         environment = self._one(s.Environment, "environment", items, name)
         utility = self._one(s.Utility, "utility", items, name)
-        agent = self._one(s.Code, "agent", items, name)
-        if agent.span is not NO_SPAN:
-            self._require_main([slot for slot in agent.slots if isinstance(slot, s.Policy)], agent)
+        agent = self._code("agent", items)
+        if agent is None:
+            self._missing("agent", name)
+            agent = s.Code((), NO_SPAN)
+        else:
+            self._require_main(agent, "agent")
+        search = next((i for i in items if isinstance(i, s.Search)), None)
+        searcher = self._code("searcher", items)
+        if search is not None:
+            self._one(s.Search, "search", items, name)
+        if (search is None) != (searcher is None):
+            there, gone = ("search", "searcher") if searcher is None else ("searcher", "search")
+            message = (
+                f"machine `{name}` has a `{there}` block and no `{gone}`; the two come together"
+            )
+            self.report("G040", message, name.span, f"add `{gone} {{ … }}`")
+        elif searcher is not None:
+            self._require_main(searcher, "searcher")
         top = tuple(i for i in items if isinstance(i, s.Enum | s.Const | s.Table | s.Def))
         required = tuple(i for i in items if isinstance(i, s.Always | s.Reach))
         span = over(parts[:2]).to(next((p for p in parts[::-1] if p is not None), name).span)
         declarations = s.Declarations(str(name), top, environment, utility, required, span)
-        return s.Machine(declarations, agent, span)
+        return s.Machine(declarations, agent, search, searcher, span)
 
-    def _require_main(self, policies: list[s.Policy], agent: s.Code) -> None:
-        """An agent has a policy that acts."""
+    def _code(self, word: str, items: Parts) -> s.Code | None:
+        """The only block of code that begins with a word, or None."""
+        found = [i.code for i in items if isinstance(i, Block) and i.word == word]
+        for extra in found[1:]:
+            message = f"a second `{word}` block; a machine has exactly one"
+            self.report("G046", message, _head(extra.span, word))
+        return found[0] if found else None
+
+    def _require_main(self, code: s.Code, word: str) -> None:
+        """Code has a policy that acts."""
+        policies = [slot for slot in code.slots if isinstance(slot, s.Policy)]
         if any(policy.name in ("main", _MISNAMED) for policy in policies):
             return
-        message = "the agent has no `policy` block; it has exactly one without a name"
+        message = f"the {word} has no `policy` block; it has exactly one without a name"
         hint = "add `policy { … }`"
         if policies:
-            message = "the agent has no `policy` without a name, which would be the one that acts"
+            message = f"the {word} has no `policy` without a name, which would be the one that acts"
             if len(policies) == 1:
                 hint = f"leave out the name `{policies[0].name}`"
-        self.report("G045", message, _head(agent.span, "agent"), hint)
+        self.report("G045", message, _head(code.span, word), hint)
 
     def _one(self, kind: type[Any], word: str, items: Parts, name: Any) -> Any:
         found = [i for i in items if isinstance(i, kind)]
@@ -51,15 +95,20 @@ class Builder(TermBuilder):
             message = f"a second `{word}` block; a machine has exactly one"
             self.report("G046", message, _head(extra.span, word))
         if not found:
-            message = f"machine `{name}` has no `{word}` block; a machine has exactly one"
-            hint = f"add `{word} {{ … }}`"
-            self.report("G040", message, name.span, hint)
+            self._missing(word, name)
             return kind((), NO_SPAN)
         return found[0]
 
-    def build_patch(self, parts: Parts) -> s.Code:
-        code = parts[0]
-        return code if code is not None else s.Code(())
+    def _missing(self, word: str, name: Any) -> None:
+        message = f"machine `{name}` has no `{word}` block; a machine has exactly one"
+        self.report("G040", message, name.span, f"add `{word} {{ … }}`")
+
+    def build_patch(self, parts: Parts) -> Blocks:
+        searches = [p for p in parts if isinstance(p, s.Search)]
+        for extra in searches[1:]:
+            self.report("G046", "a second `search` block", _head(extra.span, "search"))
+        codes = {word: self._code(word, parts) for word in ("agent", "searcher")}
+        return Blocks(codes["agent"], codes["searcher"], searches[0] if searches else None)
 
     def build_expression(self, parts: Parts) -> s.Expr:
         return parts[0]  # type: ignore[no-any-return]
@@ -156,23 +205,45 @@ class Builder(TermBuilder):
         span = over_named(parts, name, policy)
         return s.Reach(str(name), steps, goal, source, str(policy), span)
 
-    def build_search(self, parts: Parts) -> None:
-        self._refuse_item("`search`", parts)
+    # --- the search ---
 
-    def build_family(self, parts: Parts) -> None:
-        """Part of `search`."""
+    def build_search(self, parts: Parts) -> s.Search:
+        return s.Search(nodes(parts), over_named(parts, parts[0]))
 
-    build_switch = build_prices = build_world = build_report = build_family
+    def build_family(self, parts: Parts) -> s.Family:
+        options = tuple(p for p in parts if isinstance(p, s.Option))
+        span = over_named(parts, parts[1], parts[3])
+        return s.Family(str(parts[1]), str(parts[3]), options, span)
+
+    def build_option(self, parts: Parts) -> s.Option:
+        value = parts[2]
+        if is_token(value, "STRING"):
+            value = s.Text(str(value)[1:-1], value.span)
+        elif not isinstance(value, s.Node):
+            value = s.Target(str(value), value.span)
+        return s.Option(str(parts[0]), value, over_named(parts, parts[0]))
+
+    def build_switch(self, parts: Parts) -> s.Switch:
+        return s.Switch(str(parts[1]), over_named(parts, parts[1]))
+
+    def build_prices(self, parts: Parts) -> s.Prices:
+        return s.Prices(nodes(parts), over_named(parts, parts[0]))
+
+    def build_price(self, parts: Parts) -> s.Price:
+        return s.Price(str(parts[0]), parts[2], over_named(parts, parts[0]))
+
+    def build_world(self, parts: Parts) -> s.SearchWorld:
+        return s.SearchWorld(nodes(parts), over_named(parts, parts[0]))
+
+    def build_report(self, parts: Parts) -> s.Report:
+        return s.Report(str(parts[1]), parts[3], over_named(parts, parts[1]))
 
     # --- code ---
 
-    def build_code(self, parts: Parts) -> s.Code | None:
-        if parts[0] == "searcher":
-            self._refuse_item("`searcher`", parts)
-            return None
+    def build_code(self, parts: Parts) -> Block:
         slots = nodes(parts)
         self._check_policies([p for p in slots if isinstance(p, s.Policy)])
-        return s.Code(slots, over_named(parts, parts[0]))
+        return Block(str(parts[0]), s.Code(slots, over_named(parts, parts[0])))
 
     def _check_policies(self, policies: list[s.Policy]) -> None:
         met: set[str] = set()

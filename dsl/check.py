@@ -15,18 +15,30 @@ from dsl.infer import Faults, Scope
 from dsl.interp import Globals
 from dsl.machine import Program, Task
 from dsl.scope import ScopeBuilder
+from dsl.search import search_machine
 from dsl.types import Type
 
 __all__ = ["check_code", "check_declarations", "check_expression", "check_machine"]
 
 
 def check_machine(machine: s.Machine) -> tuple[Task, Program]:
-    """The task and the program of a machine; raises DslError with every fault."""
+    """The task and the program of a machine, whose search is checked too; raises DslError with every fault."""
+    found: list[Diagnostic] = []
+    task = program = None
     try:
         task = check_declarations(machine.declarations)
+        program = check_code(task, machine.agent)
     except DslError as error:
-        raise DslError(tuple(_of_code(d, machine.agent) for d in error.diagnostics)) from None
-    return task, check_code(task, machine.agent)
+        found += (_of_code(d, machine.agent) if task is None else d for d in error.diagnostics)
+    try:
+        search = search_machine(machine)
+        if search is not None:
+            check_machine(search)
+    except DslError as error:
+        found += (d for d in error.diagnostics if d not in found)
+    if found or task is None or program is None:
+        raise DslError(tuple(found))
+    return task, program
 
 
 def check_declarations(declarations: s.Declarations) -> Task:

@@ -277,7 +277,38 @@ _SHAPES: dict[str, tuple[type[s.Node], tuple[tuple[str, Kind, str], ...]]] = {
             ("requirements", (s.Always, s.Reach), "*"),
         ),
     ),
-    "machine": (s.Machine, (("declarations", (s.Declarations,), ""), ("agent", (s.Code,), ""))),
+    "text": (s.Text, (("value", "text", ""),)),
+    "target": (s.Target, (("word", "target", ""),)),
+    "option": (s.Option, (("key", "word", ""), ("value", (*_E, s.Text, s.Target), ""))),
+    "family": (
+        s.Family,
+        (("name", "word", ""), ("kind", "word", ""), ("options", (s.Option,), "*")),
+    ),
+    "switch": (s.Switch, (("word", "word", ""),)),
+    "price": (s.Price, (("name", "word", ""), ("value", _E, ""))),
+    "prices": (s.Prices, (("entries", (s.Price,), "*"),)),
+    "report": (s.Report, (("name", "word", ""), ("type", _T, ""))),
+    "search_world": (s.SearchWorld, (("items", (*_ENVIRONMENT, s.Report), "*"),)),
+    "search": (
+        s.Search,
+        (
+            (
+                "items",
+                (
+                    *(s.Family, s.Switch, s.Prices, s.SearchWorld, s.Utility),
+                    *(s.Always, s.Reach),
+                ),
+                "*",
+            ),
+        ),
+    ),
+    "machine": (
+        s.Machine,
+        (
+            *(("declarations", (s.Declarations,), ""), ("agent", (s.Code,), "")),
+            *(("search", (s.Search,), "?"), ("searcher", (s.Code,), "?")),
+        ),
+    ),
 }
 _TAGS = {shape[0]: (tag, shape[1]) for tag, shape in _SHAPES.items()}
 
@@ -437,9 +468,9 @@ def _decode_word(value: Json) -> str:
     return value
 
 
-def _decode_operation(value: Json) -> str:
+def _decode_quoted(value: Json) -> str:
     if type(value) is not str or not value.isprintable() or '"' in value or "\\" in value:
-        raise CodecError(f"{value!r} is not the name of an operation")
+        raise CodecError(f"{value!r} cannot stand in quotes")
     return value
 
 
@@ -463,7 +494,9 @@ _LEAVES: dict[str, tuple[Callable[[Any], Json], Callable[[Json], Any]]] = {
     "compare": (lambda v: v, _one_of(_COMPARE)),
     "quantifier": (lambda v: v, _one_of(frozenset({"forall", "exists"}))),
     "resize": (lambda v: v, _one_of(frozenset({"bits", "sext"}))),
-    "operation": (lambda v: v, _decode_operation),
+    "operation": (lambda v: v, _decode_quoted),
+    "text": (lambda v: v, _decode_quoted),
+    "target": (lambda v: v, _one_of(frozenset({"agent", "searcher"}))),
 }
 
 

@@ -63,26 +63,6 @@ CODES: Mapping[str, Page] = {
         """,
         "temp' = 4",
     ),
-    "G005": _page(
-        "not supported in this version yet",
-        """
-        The language has this, and this version of the program does not: the blocks `search` and `searcher`. Without
-        them the searcher of the program searches.
-        """,
-        """
-        agent {
-          policy { heater = off }
-        }
-        searcher {
-          policy { try = stop }
-        }
-        """,
-        """
-        agent {
-          policy { heater = off }
-        }
-        """,
-    ),
     "G006": _page(
         "an unknown name",
         """
@@ -828,6 +808,64 @@ CODES: Mapping[str, Page] = {
         """,
         'utility { discount 19/20  costs { "*": -1 } }',
         'utility { discount 19/20  costs { "*": 0 } }',
+    ),
+    "G067": _page(
+        "`switch` or `prices` of a search",
+        """
+        `switch` is `at_once` (a proved rewrite of the agent is installed at once) or `held` (it waits for `apply`).
+        `prices` gives `gain_unit` and `cost_unit`, which are above 0, and `rlimit`, `family_step` and `check_step`, which
+        are not below it.
+        """,
+        "prices { rlimits: 1/20 }",
+        "prices { rlimit: 1/20 }",
+    ),
+    "G068": _page(
+        "a report that the machine does not make",
+        """
+        A searcher reads reports: `fails_F` and `wins_F` for a family F, `step`, `spent`, `held` and `applied`, all of type
+        `int 0..n`, `last: Outcome` and `pending: bool`. How they start and go on is fixed, so that they have no start and no
+        equation; they stop at the top of their range.
+        """,
+        """
+        family patch = improve(states: one)
+        world {
+          report fails_pach: int 0..3
+        }
+        """,
+        """
+        family patch = improve(states: one)
+        world {
+          report fails_patch: int 0..3
+        }
+        """,
+    ),
+    "G069": _page(
+        "the world of a search",
+        """
+        The world of a search has the one action `try: Attempt`, and draws (or lets an adversary choose) `outcome: Outcome`
+        and, where they are wanted, `gain: int 0..n` and `cost: int 0..n`. Nothing is drawn when `stop` or `apply` is tried,
+        so that a `match try` is complete when it names every family.
+        """,
+        """
+        action try: Attempt
+        chance outcome: Outcome = match try {
+          stop: { none: 1 },
+          patch: { accepted: 1/3, refused: 2/3 },
+        }
+        """,
+        """
+        action try: Attempt
+        chance outcome: Outcome = match try { patch: { accepted: 1/3, refused: 2/3 } }
+        """,
+    ),
+    "G070": _page(
+        "a family's kind or settings",
+        """
+        A family is of a kind that the program has, and each kind has its own settings. Every family may set `target`,
+        `agent` or `searcher`, and `rlimit`, the limit of Z3's work on a premise.
+        """,
+        "family patch = improve(states: some)",
+        "family patch = improve(states: region)",
     ),
 }
 """Every code, in order. `godel explain CODE` prints a page; `docs/errors.md` holds them all."""

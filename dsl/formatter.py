@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import TypeAlias
 
 from dsl import syntax as s
 from dsl.errors import Diagnostic, DslError
 from dsl.limits import BYTES_MAX
-from dsl.parser import parse_machine, parse_patch
+from dsl.parser import parse_blocks, parse_machine
 from dsl.printer import Item, Line, Printer
 
 _PASSES_MAX = 6
 _COMMENT = re.compile(r'#[^\n]*|"[^"\n]*"')  # strings are found too, since they may hold a `#`
 _LIGHT = re.compile(r"[\s(),]+")
-_PATCH = re.compile(r"(?:\s++|#[^\n]*+)*+agent\b")
+_PATCH = re.compile(r"(?:\s++|#[^\n]*+)*+(?:agent|search|searcher)\b")
+
+Tells: TypeAlias = Callable[[s.Node], bool]
 
 
 def format_source(text: str) -> str:
@@ -48,29 +51,37 @@ def _format_once(text: str) -> str:
     def spaced(node: s.Node) -> bool:
         return _gap_above(text, node.span.start, comments, starts)
 
-    lines, first, blocks = _print(text, Printer(holds, spaced))
+    lines, first, blocks = _print(text, holds, spaced)
     apart = {id(b) for b in blocks} | ({id(first)} if first else set())
     return _Merge(text, lines, apart).run(comments)
 
 
-def _print(text: str, printer: Printer) -> tuple[list[Line], s.Node | None, list[s.Node]]:
+def _print(
+    text: str, holds: Tells, spaced: Tells
+) -> tuple[list[Line], s.Node | None, list[s.Node]]:
     """The lines, the first item after the header, and the items that a blank line must precede."""
     if _PATCH.match(text):
-        return printer.items([parse_patch(text)], 0), None, []
-    machine = parse_machine(text)
-    d = machine.declarations
-    items: list[Item] = [*d.items, d.environment, d.utility, *d.requirements, machine.agent]
+        found = parse_blocks(text)
+        items: list[Item] = [b for b in (found.agent, found.search, found.searcher) if b]
+        searcher, head = found.searcher, list[Line]()
+    else:
+        machine = parse_machine(text)
+        d = machine.declarations
+        items = [*d.items, d.environment, d.utility, *d.requirements, machine.agent]
+        items += [b for b in (machine.search, machine.searcher) if b is not None]
+        searcher, head = machine.searcher, [Line(f"machine {d.name}")]
     items.sort(key=lambda i: i.span.start)
     blocks: list[s.Node] = []
     for before, item in zip([None, *items], items, strict=False):
         if _is_block(item) or (before is not None and _is_block(before)):
             blocks.append(item)
-    lines = [Line(f"machine {d.name}"), *printer.items(items, 0)]
-    return lines, items[0], blocks
+    printer = Printer(holds, spaced, searcher)
+    lines = [*head, *printer.items(items, 0)]
+    return lines, items[0] if head else None, blocks if head else blocks[1:]
 
 
 def _is_block(item: s.Node) -> bool:
-    return isinstance(item, s.Environment | s.Utility | s.Code)
+    return isinstance(item, s.Environment | s.Utility | s.Search | s.Code)
 
 
 # --- comments ------------------------------------------------------------------------------------

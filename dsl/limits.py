@@ -47,7 +47,7 @@ def span_at(text: str, offset: int, length: int = 1) -> Span:
     return Span(line, column, line, column + length, offset, offset + length)
 
 
-def check_depth(tree: Node) -> list[Diagnostic]:
+def check_depth(tree: Any) -> list[Diagnostic]:
     """A fault at the first node that lies deeper than `DEPTH_MAX`, if any."""
     level: list[Any] = [tree]
     for _ in range(DEPTH_MAX):

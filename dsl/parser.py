@@ -19,7 +19,7 @@ from lark import Lark
 from lark.grammar import Rule
 from lark.lexer import TerminalDef
 
-from dsl.builder import Builder
+from dsl.builder import Blocks, Builder
 from dsl.errors import Diagnostic, DslError
 from dsl.hints import Found, explain
 from dsl.limits import DEPTH_MAX, check_depth, check_text, span_at, too_deep
@@ -35,21 +35,13 @@ STATES_MAX = (
 _STARTS = ("machine", "patch", "expression")
 _RESUME = re.compile(
     r"^[ \t]*(?P<word>enum|const|table|def|environment|utility|require|agent|searcher|search|state|unknown|assume"
-    r"|observe|action|adversary|chance|reward|done|memory|param|policy)\b(?!')",
+    r"|observe|action|adversary|chance|reward|done|memory|param|policy|family|switch|prices|world|report)\b(?!')",
     re.MULTILINE,
 )
 
 
-class Unsupported(DslError):
-    """A file in order, but for parts that this version does not support; `tree` is the file without them."""
-
-    def __init__(self, diagnostics: tuple[Diagnostic, ...], tree: Any) -> None:
-        super().__init__(diagnostics)
-        self.tree = tree
-
-
 def parse_machine(text: str) -> Machine:
-    """The machine that a file declares. Raises DslError, of the kind Unsupported where the rest can still be checked."""
+    """The machine that a file declares. Raises DslError."""
     return cast(Machine, _parse(text, "machine"))
 
 
@@ -58,9 +50,19 @@ def parse_expression(text: str) -> Expr:
     return cast(Expr, _parse(text, "expression"))
 
 
+def parse_blocks(text: str) -> Blocks:
+    """The blocks of a file without a machine: `agent`, `searcher`, `search`, each at most once. Raises DslError."""
+    return cast(Blocks, _parse(text, "patch"))
+
+
 def parse_patch(text: str) -> Code:
-    """The items of a file that holds one `agent { … }` block and nothing else. Raises DslError."""
-    return cast(Code, _parse(text, "patch"))
+    """The code of a file that holds one `agent { … }` block and nothing else. Raises DslError."""
+    found = parse_blocks(text)
+    for word, block in (("searcher", found.searcher), ("search", found.search)):
+        if block is not None:
+            message = f"`{word}` cannot stand in a patch of the agent alone"
+            raise DslError((Diagnostic("G001", message, block.span),))
+    return cast(Code, found.agent)
 
 
 def _parse(text: str, start: str) -> Any:
@@ -72,11 +74,8 @@ def _parse(text: str, start: str) -> Any:
             faults += [f for f in builder.finish() if f.code not in ("G040", "G045", "G046")]
         else:
             faults = builder.finish()
-        if tree is not None and all(fault.code == "G005" for fault in faults):
-            deep = check_depth(tree)
-            if faults and not deep:
-                raise Unsupported(tuple(faults), tree)
-            faults += deep
+        if not faults:
+            faults += check_depth(tree)
     if faults:
         raise DslError(tuple(faults))
     return tree

@@ -20,6 +20,9 @@ Item: TypeAlias = (
     | s.Statement
     | s.Environment
     | s.Utility
+    | s.Search
+    | s.SearchItem
+    | s.Report
     | s.Code
 )
 
@@ -44,14 +47,14 @@ def print_slot(slot: s.Slot) -> str:
     return _text(Printer().items([slot], 0))
 
 
-def print_code(code: s.Code) -> str:
-    """The `agent { … }` block."""
-    return _text(Printer().items([code], 0))
+def print_code(code: s.Code, word: str = "agent") -> str:
+    """The `agent { … }` block, or that of the searcher."""
+    return _text(Printer(searcher=code if word == "searcher" else None).items([code], 0))
 
 
 def print_machine(machine: s.Machine) -> str:
-    """The whole file: declarations, environment, utility, requirements, agent."""
-    printer = Printer()
+    """The whole file: declarations, environment, utility, requirements, agent, search, searcher."""
+    printer = Printer(searcher=machine.searcher)
     d = machine.declarations
     lines = [Line(f"machine {d.name}")]
     groups: list[list[Item]] = []
@@ -60,6 +63,10 @@ def print_machine(machine: s.Machine) -> str:
             groups.append([])
         groups[-1].append(item)
     groups += [[d.environment], [d.utility], [*d.requirements], [machine.agent]]
+    if machine.search is not None:
+        groups.append([machine.search])
+    if machine.searcher is not None:
+        groups.append([machine.searcher])
     for group in filter(None, groups):
         lines += [Line(""), *printer.items(group, 0)]
     return _text(lines) + "\n"
@@ -81,11 +88,13 @@ class Line:
 class Printer:
     """Prints items, one after the other.
 
-    `holds` tells whether a comment stands inside a node; `spaced` whether a blank line stands before an item.
+    `holds` tells whether a comment stands inside a node; `spaced` whether a blank line stands before an item. Code is
+    the agent's unless it is `searcher` itself.
     """
 
     holds: Callable[[s.Node], bool] = lambda node: False
     spaced: Callable[[s.Node], bool] = lambda node: False
+    searcher: s.Code | None = None
 
     def items(self, items: Sequence[Item], indent: int) -> list[Line]:
         """The lines of some items; equations of one kind that follow each other have their signs aligned."""
@@ -110,10 +119,16 @@ class Printer:
         match item:
             case s.Environment():
                 return self._block("environment {", item.items, item, indent)
+            case s.Search():
+                return self._block("search {", item.items, item, indent)
+            case s.SearchWorld():
+                return self._block("world {", item.items, item, indent)
+            case s.Prices():
+                return self._prices(item, indent, layout)
             case s.Utility():
                 return self._utility(item, indent, layout)
             case s.Code():
-                return self._agent(item, indent)
+                return self._code(item, indent)
             case s.Policy():
                 return self._policy(item, indent)
             case s.Enum():
@@ -121,7 +136,11 @@ class Printer:
             case s.Observe():
                 words = fill(item.names, indent + len("observe "))
                 text = "observe " + ("\n" + " " * (indent + 8)).join(words)[:-1]
-            case s.Action() | s.Unknown():
+            case s.Switch():
+                text = f"switch {item.word}"
+            case s.Family():
+                text = self._family(item, indent, width, layout)
+            case s.Action() | s.Unknown() | s.Report():
                 word = type(item).__name__.lower()
                 text = f"{word} {item.name}: {layout.type(item.type)}"
             case s.Adversary():
@@ -166,13 +185,42 @@ class Printer:
             lines += _lines(text, setting, indent + 2)
         return [*lines, Line(pad + "}")]
 
-    def _agent(self, code: s.Code, indent: int) -> list[Line]:
+    def _prices(self, prices: s.Prices, indent: int, layout: Layout) -> list[Line]:
+        pad = " " * indent
+        heads = [f"{p.name}: " for p in prices.entries]
+        texts = [h + layout.flat(p.value) for h, p in zip(heads, prices.entries, strict=True)]
+        flat = f"{pad}prices {{ {', '.join(texts)} }}"
+        if not self.holds(prices) and len(flat) <= WIDTH:
+            return [Line(flat, prices)]
+        lines = [Line(f"{pad}prices {{", prices)]
+        for head, price in zip(heads, prices.entries, strict=True):
+            text = head + layout.lay(price.value, indent + 2, indent + 2 + len(head), 1) + ","
+            lines += _lines(text, price, indent + 2)
+        return [*lines, Line(pad + "}")]
+
+    def _family(self, family: s.Family, indent: int, width: int, layout: Layout) -> str:
+        head = f"{_left(family).ljust(width)} = {family.kind}("
+        heads = [f"{o.key}: " for o in family.options]
+        values = [o.value for o in family.options]
+        texts = [h + _flat_option(v, layout) for h, v in zip(heads, values, strict=True)]
+        flat = f"{head}{', '.join(texts)})"
+        if indent + len(flat) <= WIDTH and not self.holds(family):
+            return flat
+        pad = "\n" + " " * (indent + 2)
+        lines = [
+            h + _lay_option(v, indent + 2, indent + 2 + len(h), layout) + ","
+            for h, v in zip(heads, values, strict=True)
+        ]
+        return f"{head}{pad}{pad.join(lines)}\n{' ' * indent})"
+
+    def _code(self, code: s.Code, indent: int) -> list[Line]:
+        word = "searcher" if code is self.searcher else "agent"
         if len(code.slots) == 1 and isinstance(code.slots[0], s.Policy) and not self.holds(code):
             inner = self._policy(code.slots[0], 0)
-            flat = f"{' ' * indent}agent {{ {inner[0].text} }}"
+            flat = f"{' ' * indent}{word} {{ {inner[0].text} }}"
             if len(inner) == 1 and len(flat) <= _AGENT_WIDTH:
                 return [Line(flat, code)]
-        return self._block("agent {", code.slots, code, indent)
+        return self._block(f"{word} {{", code.slots, code, indent)
 
     def _policy(self, policy: s.Policy, indent: int) -> list[Line]:
         head = "policy {" if policy.name == "main" else f"policy {policy.name} {{"
@@ -206,6 +254,22 @@ class Printer:
             return f"{head} {layout.flat(item.body)}"
         body = layout.lay(item.body, indent + 2, indent + 2)
         return f"{head}\n{' ' * (indent + 2)}{body}"
+
+
+def _flat_option(value: s.Expr | s.Text | s.Target, layout: Layout) -> str:
+    match value:
+        case s.Text(text):
+            return f'"{text}"'
+        case s.Target(word):
+            return word
+        case _:
+            return layout.flat(value)
+
+
+def _lay_option(value: s.Expr | s.Text | s.Target, indent: int, column: int, layout: Layout) -> str:
+    if isinstance(value, s.Text | s.Target):
+        return _flat_option(value, layout)
+    return layout.lay(value, indent, column, 1)
 
 
 def _lines(text: str, item: s.Node, indent: int) -> list[Line]:
@@ -273,7 +337,7 @@ def _aligned(item: Item) -> str:
     match item:
         case s.Next() | s.Reward() | s.Done() | s.Assign():
             return "equation"
-        case s.Enum() | s.Const() | s.Define():
+        case s.Enum() | s.Const() | s.Define() | s.Family():
             return type(item).__name__
         case _:
             return ""
@@ -294,6 +358,8 @@ def _left(item: Item) -> str:
             return f"const {item.name}"
         case s.Enum():
             return f"enum {item.name}"
+        case s.Family():
+            return f"family {item.name}"
         case s.Assign():
             return item.name
         case _:

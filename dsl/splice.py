@@ -9,19 +9,22 @@ from dsl.formatter import format_source
 from dsl.parser import parse_machine
 from dsl.printer import print_code, print_slot
 
-_OPENING = re.compile(r"agent(?:\s++|#[^\n]*+)*+\{")
+_OPENING = re.compile(r"(?:agent|searcher)(?:\s++|#[^\n]*+)*+\{")
 
 
-def splice_code(source: str, code: s.Code) -> str:
-    """The file with `code` as its agent: unchanged slots keep their text and comments, others are printed anew."""
-    agent = parse_machine(source).agent
+def splice_code(source: str, code: s.Code, word: str = "agent") -> str:
+    """The file with `code` as its agent, or its searcher: unchanged slots keep their text and comments."""
+    machine = parse_machine(source)
+    agent = machine.agent if word == "agent" else machine.searcher
+    if agent is None:
+        raise ValueError(f"there is no {word}")
     start, end = agent.span.start, agent.span.end
     before = [slot.name for slot in agent.slots if code.slot(slot.name) is not None]
     after = [slot.name for slot in code.slots if agent.slot(slot.name) is not None]
     opening = _OPENING.match(source, start)
     if before != after or opening is None:
         # the slots stand in another order: print the whole block
-        text = print_code(code).rstrip()
+        text = print_code(code, word).rstrip()
     else:
         text = source[start : opening.end()] + _merge(source, opening.end(), agent, code) + "}"
     return format_source(source[:start] + text + source[end:])

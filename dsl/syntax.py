@@ -718,6 +718,100 @@ class Code(Node):
 TopItem: TypeAlias = Enum | Const | Table | Def
 
 
+# --- the search ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Option(Node):
+    """One setting of a family, `key: value`: a constant, a `Text`, or the `Target`."""
+
+    key: str
+    value: Expr | Text | Target
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Node):
+    """A string in quotes."""
+
+    value: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Target(Node):
+    """Whose code a family rewrites: `agent` or `searcher`."""
+
+    word: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Family(Node):
+    """`family name = kind(options)`: an untrusted proposer of rewrites with fixed settings."""
+
+    name: str
+    kind: str
+    options: tuple[Option, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Switch(Node):
+    """`switch held` or `switch at_once`: when a proved rewrite of the agent is installed."""
+
+    word: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Price(Node):
+    """One entry of `prices`."""
+
+    name: str
+    value: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Prices(Node):
+    """`prices { … }`: what a unit of gain and of cost stands for, and what an attempt is charged for."""
+
+    entries: tuple[Price, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Report(Node):
+    """`report name: type`: what the searcher may read; the language fixes how it starts and goes on."""
+
+    name: str
+    type: TypeExpr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchWorld(Node):
+    """`world { … }`: an environment whose only action is `try`, and whose observations are reports."""
+
+    items: tuple[EnvironmentItem | Report, ...]
+    span: Span = _span()
+
+
+SearchItem: TypeAlias = Family | Switch | Prices | SearchWorld | Utility | Requirement
+
+
+@dataclass(frozen=True, slots=True)
+class Search(Node):
+    """`search { … }`: the families, the declared world of proof search and its utility, in file order."""
+
+    items: tuple[SearchItem, ...]
+    span: Span = _span()
+
+
+# --- whole files ---------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class Declarations(Node):
     """Everything of a machine that only a person may change."""
@@ -732,10 +826,12 @@ class Declarations(Node):
 
 @dataclass(frozen=True, slots=True)
 class Machine(Node):
-    """One machine file: what is declared, and the code of the agent."""
+    """One machine file: what is declared, and the code of the agent; with a search of its own also that, and its code."""
 
     declarations: Declarations
     agent: Code
+    search: Search | None = None
+    searcher: Code | None = None
     span: Span = _span()
 
 

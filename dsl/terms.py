@@ -68,7 +68,7 @@ class TermBuilder:
         self._foreign: list[s.Name | s.NamedType] = []
 
     def finish(self) -> list[Diagnostic]:
-        """Every fault found while building, each place once."""
+        """Every fault found while building, in order of place."""
         for name in self._foreign:
             if name.name in self.declared:
                 continue
@@ -78,15 +78,11 @@ class TermBuilder:
                 message = f"`{name.name}` is a word of another language"
                 hint = FOREIGN_WORDS[name.name]
                 self.report("G002", message, name.span, hint if " " in hint else f"write {hint}")
-        return _outermost(self.faults)
+        return sorted(self.faults, key=lambda f: (f.span.start, -f.span.end))
 
     def report(self, code: str, message: str, span: Span, hint: str | None = None) -> None:
         """Note a fault."""
         self.faults.append(Diagnostic(code, message, span, help=hint))
-
-    def refuse(self, what: str, span: Span) -> None:
-        """Note a part of the language that this version does not support."""
-        self.report("G005", f"{what} is not supported in this version yet", span)
 
     # --- types ---
 
@@ -278,15 +274,3 @@ class TermBuilder:
             return over_
         text = f"{over_.text}/{under.text}"
         return s.RatLit(Fraction(over_.value, under.value), text, over(parts))
-
-
-def _outermost(faults: list[Diagnostic]) -> list[Diagnostic]:
-    """The faults without those G005 that lie inside another one."""
-    kept, reached = [], -1
-    for fault in sorted(faults, key=lambda f: (f.span.start, -f.span.end)):
-        if fault.code == "G005":
-            if fault.span.end <= reached:
-                continue
-            reached = fault.span.end
-        kept.append(fault)
-    return kept

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dsl import syntax as s
 from dsl.check import check_machine
 from dsl.errors import Diagnostic, DslError
 from dsl.machine import Program
+from dsl.search import search_machine
+from godel.searching import read_families, read_prices
 from godel.validity import describe_gap
 from proofs.kernel.chapter import Chapter, NotTotal
 from proofs.kernel.totality import Broken, Gap
@@ -26,7 +28,32 @@ class Checked:
 
 
 def check_totality(machine: s.Machine, *, rlimit: int = TOTALITY_RLIMIT) -> Checked:
-    """Check everything about a machine. Raises DslError with every fault, those of totality with a state that shows them."""
+    """Check everything about a machine. Raises DslError with every fault, those of totality with a state that shows them.
+
+    The search that a machine declares is checked as the machine that it stands for.
+    """
+    check_machine(machine)
+    found: list[Diagnostic] = []
+    checked = searched = None
+    try:
+        checked = _check_parts(s.Machine(machine.declarations, machine.agent), rlimit)
+    except DslError as error:
+        found += error.diagnostics
+    search = search_machine(machine)
+    if machine.search is not None and search is not None:
+        try:
+            searched = _check_parts(search, rlimit)
+            read_families(machine.search, searched.chapter.task)
+            read_prices(machine.search, searched.chapter.task)
+        except DslError as error:
+            found += (d for d in error.diagnostics if d not in found)
+    if found or checked is None:
+        raise DslError(tuple(found))
+    more = () if searched is None else tuple(f"search: {text}" for text in searched.obligations)
+    return replace(checked, obligations=checked.obligations + more)
+
+
+def _check_parts(machine: s.Machine, rlimit: int) -> Checked:
     task, program = check_machine(machine)
     kernel: list[Gap] = []
     try:

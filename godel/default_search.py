@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+from functools import cache
 from importlib.resources import files
 
-from dsl.parser import parse_machine
-from godel.searching import FamilyDeclaration, Prices, SearchDeclaration
-
-FAMILIES = (
-    FamilyDeclaration("patch_one", "improve", (("states", "one"),)),
-    FamilyDeclaration("patch_region", "improve", (("states", "region"),)),
-    FamilyDeclaration("patch_all", "improve", (("states", "all"),)),
-    FamilyDeclaration("tidy", "simplify", ()),
-)
-PRICES = Prices(
-    gain_unit=Fraction(1, 100),
-    cost_unit=Fraction(50_000),
-    rlimit=Fraction(1, 20),
-    family_step=Fraction(1),
-    check_step=Fraction(1),
-)
+from dsl.parser import parse_blocks
+from godel.evolve import SearchFile
 
 
-def default_search() -> SearchDeclaration:
-    """The default families and prices, with the world and the searcher of `default_search.godel`."""
+@cache
+def default_search() -> SearchFile:
+    """The blocks of `default_search.godel`."""
     text = files("godel").joinpath("default_search.godel").read_text(encoding="utf-8")
-    return SearchDeclaration(FAMILIES, PRICES, parse_machine(text))
+    found = parse_blocks(text)
+    if found.search is None or found.searcher is None:
+        raise ValueError("the default search lacks a block")
+    return SearchFile(found.search, found.searcher, own=False)

@@ -73,29 +73,40 @@ def _is_kept(value: Any) -> bool:
     )
 
 
+def _is_texts(value: Any) -> bool:
+    return _is_list(value) and all(map(_is_text, value))
+
+
 _CHAPTER: dict[str, Shape] = {
     "machine": _is_text,
     "declarations": _is_digest,
     "code": _is_digest,
     "search": _is_digest,
+    "own_search": _is_truth,
+    "searcher": _is_digest,
     "source": _is_digest,
     "requirements": _is_kept,
+    "search_requirements": _is_kept,
     "seed": _is_integer,
     "versions": _is_versions,
 }
-_EMPTY: dict[str, Shape] = {
+_STEP: dict[str, Shape] = {
     "task": _is_text,
     "parent": _is_digest,
-    "family": _is_text,
     "episode": _or_none(_is_count),
     "step": _or_none(_is_count),
     "try": _or_none(_is_text),
-    "rlimit": _is_count,
-    "costs": _is_costs,
-    "versions": _is_versions,
-    "outcome": _is_text,
     "gain": _is_count,
     "cost": _is_count,
+    "departures": _is_texts,
+    "versions": _is_versions,
+}
+_EMPTY: dict[str, Shape] = {
+    **_STEP,
+    "family": _is_text,
+    "rlimit": _is_count,
+    "costs": _is_costs,
+    "outcome": _is_text,
 }
 _JUDGED: dict[str, Shape] = {
     **_EMPTY,
@@ -115,6 +126,15 @@ _BODIES: Mapping[Kind, dict[str, Shape]] = {
     Kind.REVISION: _CHAPTER,
     Kind.EMPTY: _EMPTY,
     Kind.ACCEPTED: {**_PROVED, "requirements": _is_kept},
+    Kind.HELD: {**_PROVED, "requirements": _is_kept},
+    Kind.APPLIED: {
+        **_STEP,
+        "result": _is_digest,
+        "links": _is_count,
+        "statement": _or_none(_is_text),
+        "claim": _or_none(_is_object),
+        "certificate": _or_none(_is_digest),
+    },
     Kind.REFUSED: {**_PROVED, "counterexample": _is_object},
     Kind.UNDECIDED: {**_JUDGED, "reason": _is_text, "disagreement": _is_truth},
     Kind.INVALID: {
@@ -127,6 +147,8 @@ _BODIES: Mapping[Kind, dict[str, Shape]] = {
         "task": _is_text,
         "cause": _is_text,
         "code": _is_digest,
+        "searcher": _is_digest,
+        "held": _or_none(_is_digest),
         "episode": _is_count,
         "step": _is_count,
         "links": _is_count,

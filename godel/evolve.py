@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 from dsl import syntax as s
 from dsl.codec import Json, digest, digest_node, encode_rational, encode_tree
 from dsl.rewrite import Edit, encode_edits
+from dsl.search import AGENT, APPLY, SEARCHER, STOP
 from godel.claims import encode_claim
 from godel.entries import as_text
-from godel.families.family import Candidate, Family, Workplace
-from godel.families.improve import improve
-from godel.families.simplify import simplify
+from godel.families.family import Candidate, Workplace
+from godel.families.kinds import KINDS
 from godel.gate import (
     DEFAULT_RLIMIT,
     Accepted,
@@ -28,9 +28,17 @@ from godel.gate import (
     prove_requirements,
     require_kept,
 )
-from godel.history import History, candidate_key, edited_slots, read_history, result_of, total_gain
+from godel.history import (
+    History,
+    candidate_key,
+    edited_slots,
+    read_history,
+    result_of,
+    searching,
+    total_gain,
+)
 from godel.ledger import Entry, Kind
-from godel.searching import FamilyDeclaration, SearchDeclaration, encode_search
+from godel.searching import FamilyDeclaration, Step
 from godel.store import Store
 from godel.validity import encode_diagnostic
 from godel.versions import versions
@@ -43,26 +51,33 @@ from proofs.kernel.theorem import Improvement, Theorem
 
 Watch: TypeAlias = Callable[[Entry], None]
 
-KINDS: Mapping[str, Callable[..., Family]] = {"improve": improve, "simplify": simplify}
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Where a person cuts a run: attempts, total ticks of cost, or a gap that is small enough."""
+    """Where a person cuts a run: attempts, total ticks of cost, a gap that is small enough; `strict` cuts it as soon as
+    reality leaves the declared search world."""
 
     attempts: int | None = None
     budget: Fraction | None = None
     gap: Fraction | None = None
+    strict: bool = False
+
+
+@dataclass(slots=True)
+class Bench:
+    """Where the rewrites of one task are made and judged."""
+
+    gate: Gate
+    work: Workplace
 
 
 @dataclass(slots=True)
 class Session:
-    """A ledger open for writing together with the gate of its chapter."""
+    """A ledger open for writing together with the gates of its chapter, one for each task."""
 
     store: Store
     history: History
-    gate: Gate
-    _work: Workplace | None = None
+    benches: Mapping[str, Bench]
     _running: dict[str, tuple[str, Iterator[Candidate]]] = field(default_factory=dict)
 
     @classmethod
@@ -73,12 +88,25 @@ class Session:
         history = read_history(store.entries(), store.blob)
         if chapter is None or chapter.digest != history.declarations:
             chapter = Chapter(history.load_declarations())
-        return cls(store, history, Gate(chapter, rlimit, threads))
+        chapters = {AGENT: chapter, SEARCHER: history.search.chapter}
+        benches = {
+            task: Bench(Gate(c, rlimit, threads), Workplace(c)) for task, c in chapters.items()
+        }
+        return cls(store, history, benches)
+
+    @property
+    def gate(self) -> Gate:
+        """The gate of the agent."""
+        return self.benches[AGENT].gate
 
     @property
     def head_code(self) -> s.Code:
-        """The installed code."""
-        return self.history.load_code(self.history.head)
+        """The agent's installed code."""
+        return self.installed(AGENT)
+
+    def installed(self, task: str) -> s.Code:
+        """The installed code of a task."""
+        return self.history.load_code(self.history.tasks[task].head)
 
     def append(
         self, kind: Kind, body: Mapping[str, Json], blobs: Mapping[str, bytes] | None = None
@@ -94,29 +122,38 @@ class Session:
     # --- runs ------------------------------------------------------------------------------------
 
     def evolve(self, limits: Limits, watch: Watch) -> Entry:
-        """Go on with the episode that was cut short, or begin one; returns the `ended` entry."""
-        history, spent, made = self.history, Fraction(0), 0
-        if not history.running:
-            history.begin_episode()
+        """Go on with the episode that was cut short, or begin one; returns the `ended` entry.
+
+        A rewrite of the searcher ends its episode, and another one follows; after any other end the run is over.
+        """
+        history, spent, made, departed = self.history, Fraction(0), 0, self.history.departures
+        circle = _Circle()
         while True:
-            tried, _ = history.searcher.decide(history.reports)
-            cause = self._cause(limits, made, spent) or ("stop" if tried == "stop" else None)
+            cause = history.cause_to_end or self._cut(limits, made, spent, departed)
+            if cause is None and circle.closes(history):
+                cause = "circle"
+            tried = "" if cause is not None else history.decide()
+            if tried == STOP:
+                cause = STOP
             if cause is not None:
                 entry = self.end(cause)
                 watch(entry)
                 return entry
-            entry = self._attempt(tried)
-            costs: Any = entry.body["costs"]
-            spent += history.searcher.ticks(
-                costs["rlimit"], costs["family_steps"], costs["kernel_steps"]
-            )
-            made += 1
+            if tried == APPLY:
+                entry = self._apply()
+            else:
+                entry = self._attempt(tried)
+                costs: Any = entry.body["costs"]
+                spent += history.search.ticks(
+                    costs["rlimit"], costs["family_steps"], costs["kernel_steps"]
+                )
+                made += 1
             watch(entry)
 
-    def _cause(self, limits: Limits, made: int, spent: Fraction) -> str | None:
-        horizon = self.history.searcher.horizon
-        if horizon is not None and self.history.step >= horizon:
-            return "horizon"
+    def _cut(self, limits: Limits, made: int, spent: Fraction, departed: int) -> str | None:
+        """Why a person wants the run to end here, if they do."""
+        if limits.strict and self.history.departures > departed:
+            return "departure"
         if limits.attempts is not None and made >= limits.attempts:
             return "attempts"
         if limits.budget is not None and spent >= limits.budget:
@@ -131,61 +168,108 @@ class Session:
         except TooLarge:
             return False
 
+    def _step(self, tried: str) -> dict[str, Json]:
+        episode, step = self.history.next_episode
+        return {"episode": episode, "step": step, "try": tried}
+
     def _attempt(self, tried: str) -> Entry:
-        family = next((f for f in self.history.search.families if f.name == tried), None)
-        candidate = None if family is None else self._next_candidate(family)
-        episode: dict[str, Json] = {
-            "episode": self.history.episode,
-            "step": self.history.step,
-            "try": tried,
+        family = self.history.search.family(tried)
+        if family is None:
+            raise LookupError(f"a searcher tried {tried!r}, which is no family")
+        bench = self.benches[family.target]
+        rlimit = min(bench.gate.rlimit, family.rlimit or bench.gate.rlimit)
+        candidate = self._next_candidate(family, rlimit)
+        if candidate is not None:
+            return self._judge(family.target, candidate, tried, self._step(tried), rlimit)
+        body = {
+            **self._common(family.target, tried, self._step(tried), Costs(0, 0), 0, rlimit),
+            "outcome": "empty",
         }
-        if candidate is None:
-            body = {
-                **self._common(tried, episode, Costs(0, 0), 0),
-                "outcome": "empty",
-                "gain": 0,
-                "cost": self.history.searcher.cost_units(0, 0, 0),
-            }
-            return self.append(Kind.EMPTY, body)
-        return self._judge(candidate, tried, episode)
+        return self.append(Kind.EMPTY, {**body, **self._units(tried, "empty", None, body["costs"])})
 
-    def propose(self, edits: tuple[Edit, ...], note: str) -> Entry:
-        """Take a person's rewrite through the gate; it cuts the episode that is running."""
-        episode: dict[str, Json] = {"episode": None, "step": None, "try": None}
-        return self._judge(Candidate(edits, note, 0), "file", episode)
+    def propose(self, edits: tuple[Edit, ...], note: str, task: str = AGENT) -> Entry:
+        """Take a person's rewrite through the gate of its task; it cuts the episode that is running."""
+        step: dict[str, Json] = {"episode": None, "step": None, "try": None}
+        self.history.tasks[task].drop()
+        rlimit = self.benches[task].gate.rlimit
+        return self._judge(task, Candidate(edits, note, 0), "file", step, rlimit)
 
-    def _judge(self, candidate: Candidate, family: str, episode: Mapping[str, Json]) -> Entry:
-        old = self.head_code
-        verdict = self.gate.judge(old, candidate.edits)
-        kind, found, blobs = self._record(old, candidate.edits, verdict)
-        searcher = self.history.searcher
-        gain = 0
+    def _judge(
+        self, task: str, candidate: Candidate, family: str, step: Mapping[str, Json], rlimit: int
+    ) -> Entry:
+        gate = self.benches[task].gate
+        old = self.history.load_code(self.history.tasks[task].base)
+        verdict = gate.judge(old, candidate.edits, rlimit=rlimit)
+        kind, found, blobs = self._record(gate.chapter, old, candidate.edits, verdict)
+        gain: Fraction | None = None
         if isinstance(verdict, Accepted):
             statement = verdict.theorem.statement
-            gain = searcher.gain_units(statement.gain) if isinstance(statement, Improvement) else 0
+            if isinstance(statement, Improvement) and task == AGENT:
+                gain = statement.gain
+            if task == AGENT and step["try"] is not None and self.history.search.switch == "held":
+                kind = Kind.HELD
+        outcome = "accepted" if kind is Kind.HELD else kind.value
         body = {
-            **self._common(family, episode, verdict.costs, candidate.steps),
+            **self._common(task, family, step, verdict.costs, candidate.steps, rlimit),
             "note": as_text(candidate.note),
             "edits": encode_edits(candidate.edits),
             "slots": edited_slots(candidate.edits),
-            "outcome": kind.value,
-            "gain": gain,
-            "cost": searcher.cost_units(
-                verdict.costs.rlimit, candidate.steps, verdict.costs.kernel_steps
-            ),
+            "outcome": outcome,
             **found,
         }
-        return self.append(kind, body, blobs)
+        units = self._units(step["try"], outcome, gain, body["costs"])
+        return self.append(kind, {**body, **units}, blobs)
+
+    def _units(
+        self, tried: Any, outcome: str, gain: Fraction | None, costs: Any
+    ) -> dict[str, Json]:
+        """Gain and cost of an attempt in the units of the reports, and how it departs from the declared world."""
+        search = self.history.search
+        gained, cut = (0, None) if gain is None else search.gain_units(gain)
+        cost, cut_too = search.cost_units(
+            costs["rlimit"], costs["family_steps"], costs["kernel_steps"]
+        )
+        departed: list[Json] = []
+        if tried is not None:
+            departed += [text for text in (cut, cut_too) if text is not None]
+            departed += self.history.departures_of(Step(tried, outcome, gained, cost))
+        return {"gain": gained, "cost": cost, "departures": departed}
+
+    def _apply(self) -> Entry:
+        """Install what is held; where nothing is, the step counts and that is all."""
+        lineage = self.history.agent
+        links = lineage.held_links
+        body: dict[str, Json] = {
+            "task": AGENT,
+            "parent": lineage.head,
+            **self._step(APPLY),
+            "gain": 0,
+            "cost": 0,
+            "departures": [],
+            "versions": versions(),
+            "result": lineage.base,
+            "links": len(links),
+            "statement": "improving" if links else None,
+            "claim": {"gain": encode_rational(total_gain(links))} if links else None,
+            "certificate": None,
+        }
+        return self.append(Kind.APPLIED, body)
 
     def _common(
-        self, family: str, episode: Mapping[str, Json], costs: Costs, family_steps: int
-    ) -> dict[str, Json]:
+        self,
+        task: str,
+        family: str,
+        step: Mapping[str, Json],
+        costs: Costs,
+        family_steps: int,
+        rlimit: int,
+    ) -> dict[str, Any]:
         return {
-            "task": "agent",
-            "parent": self.history.head,
+            "task": task,
+            "parent": self.history.tasks[task].base,
             "family": family,
-            **episode,
-            "rlimit": self.gate.rlimit,
+            **step,
+            "rlimit": rlimit,
             "costs": {
                 "rlimit": costs.rlimit,
                 "family_steps": family_steps,
@@ -195,17 +279,16 @@ class Session:
         }
 
     def _record(
-        self, old: s.Code, edits: tuple[Edit, ...], verdict: Verdict
+        self, chapter: Chapter, old: s.Code, edits: tuple[Edit, ...], verdict: Verdict
     ) -> tuple[Kind, dict[str, Json], dict[str, bytes]]:
         """The kind of an entry, what it holds beside the common part, and its blobs."""
         match verdict:
             case Accepted(code, theorem, certificate, kept):
-                found, blobs = self._evidence(old, code, theorem, certificate)
-                found["requirements"], more = record_kept(self.gate.chapter, code, kept)
+                found, blobs = self._evidence(chapter, old, code, theorem, certificate)
+                found["requirements"], more = record_kept(chapter, code, kept)
                 return Kind.ACCEPTED, found, {**blobs, **more}
             case Refused(code, theorem, certificate):
-                found, blobs = self._evidence(old, code, theorem, certificate)
-                chapter = self.gate.chapter
+                found, blobs = self._evidence(chapter, old, code, theorem, certificate)
                 shown = counterexample_of(
                     chapter, chapter.program(old), chapter.program(code), certificate
                 )
@@ -228,9 +311,13 @@ class Session:
                 return Kind.INVALID, found, {}
 
     def _evidence(
-        self, old: s.Code, code: s.Code, theorem: Theorem, certificate: Certificate
+        self,
+        chapter: Chapter,
+        old: s.Code,
+        code: s.Code,
+        theorem: Theorem,
+        certificate: Certificate,
     ) -> tuple[dict[str, Json], dict[str, bytes]]:
-        chapter = self.gate.chapter
         data = encode_certificate(
             certificate, chapter.task, chapter.program(code), chapter.program(old)
         )
@@ -243,36 +330,38 @@ class Session:
         }
         return body, {result: encode_tree(code), digest(data): data}
 
-    def _next_candidate(self, family: FamilyDeclaration) -> Candidate | None:
-        """The family's next candidate for the installed code that was not judged before."""
-        head = self.history.head
+    def _next_candidate(self, family: FamilyDeclaration, rlimit: int) -> Candidate | None:
+        """The family's next candidate for its base that was not judged before with as much effort."""
+        lineage, bench = self.history.tasks[family.target], self.benches[family.target]
+        base = lineage.base
         running = self._running.get(family.name)
-        if running is None or running[0] != head:
-            if self._work is None:
-                self._work = Workplace(self.gate.chapter)
-            make = KINDS[family.kind](**dict(family.settings))
-            program = self.gate.chapter.program(self.head_code)
-            running = (head, make(self._work, program))
+        if running is None or running[0] != base:
+            make = KINDS[family.kind].make(family.kind, dict(family.settings))
+            program = bench.gate.chapter.program(self.history.load_code(base))
+            running = (base, make(bench.work, program))
             self._running[family.name] = running
-        tried = self.history.tried.get(head, {})
+        tried = lineage.tried.get(base, {})
+        code = self.history.load_code(base)
         for candidate in running[1]:
-            key = candidate_key(
-                result_of(self.head_code, candidate.edits), encode_edits(candidate.edits)
-            )
-            if tried.get(key, -1) < self.gate.rlimit:
+            key = candidate_key(result_of(code, candidate.edits), encode_edits(candidate.edits))
+            if tried.get(key, -1) < rlimit:
                 return candidate
         return None
 
     def end(self, cause: str) -> Entry:
-        """Close the episode, with the theorem about how far the installed code is from the best."""
+        """Close the run, with the theorem about how far the installed code is from the best."""
+        history = self.history
+        episode, step = history.next_episode
         body: dict[str, Json] = {
-            "task": "agent",
+            "task": AGENT,
             "cause": cause,
-            "code": self.history.head,
-            "episode": self.history.episode,
-            "step": self.history.step,
-            "links": len(self.history.links),
-            "gain": encode_rational(total_gain(self.history.links)),
+            "code": history.head,
+            "searcher": history.tasks[SEARCHER].head,
+            "held": history.agent.held,
+            "episode": episode,
+            "step": step,
+            "links": len(history.links),
+            "gain": encode_rational(total_gain(history.links)),
             "optimality": None,
             "certificate": None,
             "reason": None,
@@ -291,10 +380,45 @@ class Session:
         return self.append(Kind.ENDED, body, blobs)
 
 
+@dataclass(slots=True)
+class _Circle:
+    """Notices a searcher that will never stop: nothing but empty attempts, and again the same reports and memory."""
+
+    met: set[str] = field(default_factory=set)
+
+    def closes(self, history: History) -> bool:
+        """Whether what comes next has been before, with nothing found since."""
+        last = history.last
+        if last is None or last.kind not in (Kind.EMPTY, Kind.APPLIED):
+            self.met.clear()
+            return False
+        now = history.situation
+        key = repr((sorted(now.reports.items()), now.memory, history.agent.base))
+        known = key in self.met
+        self.met.add(key)
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFile:
+    """The search of a machine and its searcher; `own`: from the machine's file, which it may read."""
+
+    search: s.Search
+    searcher: s.Code
+    own: bool
+
+
+def search_of(machine: s.Machine, default: Callable[[], SearchFile]) -> SearchFile:
+    """The search that a machine declares, else the default one."""
+    if machine.search is None or machine.searcher is None:
+        return default()
+    return SearchFile(machine.search, machine.searcher, True)
+
+
 def begin(
     store: Store,
     machine: s.Machine,
-    search: SearchDeclaration,
+    search: SearchFile,
     *,
     source: str,
     seed: int,
@@ -308,31 +432,46 @@ def begin(
     """
     if chapter is None or chapter.digest != digest_node(machine.declarations):
         chapter = Chapter(machine.declarations)
-    program = chapter.program(machine.agent)
-    kept = [found for _, found in prove_requirements(chapter, program, rlimit=rlimit) if found]
-    requirements, evidence = record_kept(chapter, machine.agent, tuple(kept))
-    data, text = encode_search(search), source.encode()
+    program, text = chapter.program(machine.agent), source.encode()
+    requirements, evidence = _first_kept(chapter, machine.agent, rlimit)
+    tree = encode_tree(search.search)
     body: dict[str, Json] = {
         "machine": machine.declarations.name,
         "declarations": chapter.digest,
         "code": program.digest,
-        "search": digest(data),
+        "search": digest(tree),
+        "own_search": search.own,
+        "searcher": digest_node(search.searcher),
         "source": digest(text),
         "requirements": requirements,
+        "search_requirements": [],
         "seed": seed,
         "versions": versions(),
     }
+    declared = searching(machine.declarations, search.search, own=search.own).chapter
+    declared.program(search.searcher)
+    body["search_requirements"], more = _first_kept(declared, search.searcher, rlimit)
     blobs = {
         chapter.digest: encode_tree(machine.declarations),
         program.digest: encode_tree(machine.agent),
-        digest(data): data,
+        digest(tree): tree,
+        digest_node(search.searcher): encode_tree(search.searcher),
         digest(text): text,
         **evidence,
+        **more,
     }
     return store.append(kind, body, blobs=blobs)
 
 
-def check_out(store: Store, history: History, chapter: Chapter, code: s.Code) -> Entry:
+def _first_kept(chapter: Chapter, code: s.Code, rlimit: int) -> tuple[Json, dict[str, bytes]]:
+    """The requirements that are proved of a first program, and their certificates."""
+    found = prove_requirements(chapter, chapter.program(code), rlimit=rlimit)
+    return record_kept(chapter, code, tuple(kept for _, kept in found if kept))
+
+
+def check_out(
+    store: Store, history: History, chapter: Chapter, code: s.Code, task: str = AGENT
+) -> Entry:
     """Write the entry that makes a program of the chapter the installed one; its requirements are proved again.
 
     Raises NotKept where one of them is not proved.
@@ -340,8 +479,8 @@ def check_out(store: Store, history: History, chapter: Chapter, code: s.Code) ->
     kept = require_kept(chapter, chapter.program(code), rlimit=DEFAULT_RLIMIT)
     requirements, evidence = record_kept(chapter, code, kept)
     body: dict[str, Json] = {
-        "task": "agent",
-        "parent": history.head,
+        "task": task,
+        "parent": history.tasks[task].head,
         "code": digest_node(code),
         "requirements": requirements,
         "versions": versions(),

@@ -152,9 +152,9 @@ class Gate:
     _bounders: OrderedDict[str, Bounders] = field(default_factory=OrderedDict, repr=False)
     _every: Bounders | None = field(default=None, repr=False)
 
-    def judge(self, old: s.Code, edits: tuple[Edit, ...]) -> Verdict:
-        """The verdict on a rewrite of `old`, which must itself be total."""
-        return _Judging(self, old, edits).verdict()
+    def judge(self, old: s.Code, edits: tuple[Edit, ...], *, rlimit: int | None = None) -> Verdict:
+        """The verdict on a rewrite of `old`, which must itself be total; `rlimit` takes the place of the gate's."""
+        return _Judging(self, old, edits, self.rlimit if rlimit is None else rlimit).verdict()
 
     def bounders(self, program: Program) -> Bounders:
         """Where bounds of a program are found; those of the programs asked for last are kept."""
@@ -191,7 +191,8 @@ class Gate:
 class _Judging:
     """One rewrite on its way to a verdict."""
 
-    def __init__(self, gate: Gate, old: s.Code, edits: tuple[Edit, ...]) -> None:
+    def __init__(self, gate: Gate, old: s.Code, edits: tuple[Edit, ...], rlimit: int) -> None:
+        self.rlimit = rlimit
         self.gate, self.chapter, self.old, self.edits = gate, gate.chapter, old, edits
         self.steps, self.spent = gate.chapter.steps, 0
 
@@ -205,7 +206,7 @@ class _Judging:
         if isinstance(found, NotShown):
             return Undecided(found.code, found.reason, False, self.costs())
         new = found.code
-        answer = ask_about_code(found.program, rlimit=self.gate.rlimit)
+        answer = ask_about_code(found.program, rlimit=self.rlimit)
         self.spent += answer.rlimit_used
         if answer.says is not SolverSays.PROVED:
             return Undecided(new, *_doubt(answer, "totality"), self.costs())
@@ -234,7 +235,7 @@ class _Judging:
             theorem = check(IsNotBetter(self.chapter, self.old, new), evidence)
             return Refused(new, theorem, evidence, self.costs())
         kept, used = _prove_kept(
-            self.chapter, program, evidence_kept, self.gate.rlimit, self.gate.threads
+            self.chapter, program, evidence_kept, self.rlimit, self.gate.threads
         )
         self.spent += used
         answer = ask_about_improvement(
@@ -242,7 +243,7 @@ class _Judging:
             before,
             program,
             evidence,
-            rlimit=self.gate.rlimit,
+            rlimit=self.rlimit,
             threads=self.gate.threads,
         )
         self.spent += answer.rlimit_used

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, cast
 
@@ -17,68 +17,168 @@ from dsl.codec import (
     digest,
     digest_node,
 )
+from dsl.interp import EvaluationFault
+from dsl.machine import Program
 from dsl.rewrite import Edit, RewriteError, apply_rewrite
-from dsl.types import Value
+from dsl.search import AGENT, SEARCHER
 from godel.entries import require_shape
 from godel.ledger import Entry, Kind, LedgerError
-from godel.searching import Attempt, SearchDeclaration, Searcher, decode_search
+from godel.searching import Search, Situation, Step
 
-ATTEMPTS = (Kind.ACCEPTED, Kind.REFUSED, Kind.UNDECIDED, Kind.INVALID, Kind.EMPTY)
+ATTEMPTS = (*(Kind.ACCEPTED, Kind.HELD, Kind.REFUSED, Kind.UNDECIDED, Kind.INVALID, Kind.EMPTY),)
+WON = (Kind.ACCEPTED, Kind.HELD)
 NO_LIMIT = 2**62
 
 
 @dataclass(slots=True)
-class History:
-    """The state of a machine after some entries of its ledger.
+class Lineage:
+    """The programs of one task in a chapter.
 
-    `head` is the digest of the installed code; `tried` holds, by base and result, the rlimit with which a candidate was
-    judged (`NO_LIMIT` where more would change nothing); `links` the accepted entries that lead from the chapter's first
-    program to the head, `ways` the same for every program that was installed.
+    `head` is the digest of the installed code, `held` that of a proved rewrite which waits for `apply`; `tried` holds, by
+    base and result, the rlimit with which a candidate was judged (`NO_LIMIT` where more would change nothing); `links` the
+    accepted entries that lead from the chapter's first program to the head, `held_links` those from there to what is held;
+    `ways` the links of every program that was installed.
     """
+
+    first: str = ""
+    head: str = ""
+    held: str | None = None
+    tried: dict[str, dict[str, int]] = field(default_factory=dict)
+    links: list[Entry] = field(default_factory=list)
+    held_links: list[Entry] = field(default_factory=list)
+    ways: dict[str, list[Entry]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, first: str) -> Lineage:
+        """The lineage of a chapter that begins with this program."""
+        return cls(first, first, ways={first: []})
+
+    @property
+    def base(self) -> str:
+        """The program that attempts start from: what is held, else what is installed."""
+        return self.held or self.head
+
+    def install(self, program: str, more: Sequence[Entry]) -> None:
+        """Make a program the head; `more` leads to it from the present one."""
+        self.head = program
+        self.links = [*self.links, *more]
+        self.ways.setdefault(program, self.links)
+        self.drop()
+
+    def drop(self) -> None:
+        """Forget what is held."""
+        self.held, self.held_links = None, []
+
+
+@dataclass(slots=True)
+class History:
+    """The state of a machine after some entries of its ledger."""
 
     blob: Callable[[str], bytes]
     machine: str = ""
     declarations: str = ""
     source: str = ""
-    first: str = ""
-    head: str = ""
     seed: int = 0
     chapter_seq: int = 0
     episode: int = 0
     step: int = 0
     running: bool = False
-    reports: Mapping[str, Value] = field(default_factory=dict)
-    tried: dict[str, dict[str, int]] = field(default_factory=dict)
-    links: list[Entry] = field(default_factory=list)
-    ways: dict[str, list[Entry]] = field(default_factory=dict)
+    departures: int = 0
+    tasks: dict[str, Lineage] = field(default_factory=dict)
     last: Entry | None = None
-    _searcher: Searcher | None = None
-    _search: str = ""
+    search_digest: str = ""
+    own_search: bool = False
+    _now: Situation | None = None
+    _pending: list[Step] = field(default_factory=list)
+    _search: Search | None = None
+    _programs: dict[str, Program] = field(default_factory=dict)
+
+    # --- tasks -----------------------------------------------------------------------------------
 
     @property
-    def searcher(self) -> Searcher:
-        """The searcher of the chapter."""
-        if self._searcher is None:
-            self._searcher = Searcher(self.search)
-        return self._searcher
+    def agent(self) -> Lineage:
+        """The programs of the agent."""
+        return self.tasks[AGENT]
 
     @property
-    def search(self) -> SearchDeclaration:
-        """The declared search of the chapter."""
-        return decode_search(self.blob(self._search))
+    def head(self) -> str:
+        """The digest of the agent's installed code."""
+        return self.agent.head
+
+    @property
+    def links(self) -> list[Entry]:
+        """The accepted entries that lead to the agent's installed code."""
+        return self.agent.links
+
+    @property
+    def search(self) -> Search:
+        """The search of the chapter."""
+        if self._search is None:
+            declarations, tree = self.load_declarations(), self.load_search()
+            self._search = searching(declarations, tree, own=self.own_search)
+        return self._search
+
+    @property
+    def searcher(self) -> Program:
+        """The searcher that decides: the one installed."""
+        head = self.tasks[SEARCHER].head
+        if head not in self._programs:
+            self._programs = {head: self.search.chapter.program(self.load_code(head))}
+        return self._programs[head]
 
     def load_declarations(self) -> s.Declarations:
         """The declarations of the chapter."""
         return cast(s.Declarations, decode_tree(self.blob(self.declarations), s.Declarations))
 
+    def load_search(self) -> s.Search:
+        """The `search` block of the chapter."""
+        return cast(s.Search, decode_tree(self.blob(self.search_digest), s.Search))
+
     def load_code(self, name: str) -> s.Code:
         """Code by its digest."""
         return cast(s.Code, decode_tree(self.blob(name), s.Code))
 
-    def begin_episode(self) -> None:
-        """All reports at their start."""
-        self.episode, self.step, self.running = self.episode + 1, 0, True
-        self.reports = self.searcher.first_reports()
+    # --- episodes --------------------------------------------------------------------------------
+
+    @property
+    def situation(self) -> Situation:
+        """Where the episode is that is running, or where one that began now would be."""
+        now = self._now or self.search.start(self.searcher)
+        for step in self._pending:
+            now, _ = self._after(now, step)
+        self._pending = []
+        if self.running:
+            self._now = now
+        return now
+
+    @property
+    def next_episode(self) -> tuple[int, int]:
+        """Episode and step of what is tried next."""
+        return (self.episode, self.step) if self.running else (self.episode + 1, 0)
+
+    def decide(self) -> str:
+        """What the searcher tries next."""
+        return self.search.decide(self.searcher, self.situation)[0]
+
+    def departures_of(self, step: Step) -> tuple[str, ...]:
+        """How a step would depart from the declared world, if it came next."""
+        return self._after(self.situation, step)[1]
+
+    def _after(self, now: Situation, step: Step) -> tuple[Situation, tuple[str, ...]]:
+        _, memory, _ = self.search.decide(self.searcher, now)
+        return self.search.follow(now, step, memory)
+
+    @property
+    def cause_to_end(self) -> str | None:
+        """Why the declared world ends the episode that is running here, if it does."""
+        if not self.running:
+            return None
+        if self.search.is_over(self.situation):
+            return "done"
+        horizon = self.search.horizon
+        return "horizon" if horizon is not None and self.step >= horizon else None
+
+    # --- entries ---------------------------------------------------------------------------------
 
     def advance(self, entry: Entry) -> None:
         """Take one more entry into account. Raises LedgerError where its body is not of its kind."""
@@ -91,53 +191,89 @@ class History:
                 case Kind.CHECKOUT:
                     self._check_out(entry)
                 case Kind.ENDED:
-                    self.running, self.episode = False, cast(int, body["episode"])
+                    self._cut()
+                    self.episode = cast(int, body["episode"])
+                case Kind.APPLIED:
+                    self._apply(entry)
                 case _ if entry.kind in ATTEMPTS:
                     self._attempt(entry)
                 case _:
                     raise LedgerError(
                         f"{entry.kind.value!r} entries are not written yet", seq=entry.seq
                     )
-        except (KeyError, TypeError, AttributeError, CodecError) as error:
+        except (KeyError, TypeError, AttributeError, CodecError, EvaluationFault) as error:
             raise LedgerError(f"a malformed body: {error!r}", seq=entry.seq) from None
         self.last = entry
 
     def _open_chapter(self, entry: Entry) -> None:
         body = cast(Mapping[str, Any], entry.body)
         self.machine, self.declarations = body["machine"], body["declarations"]
-        self.source, self._search, self._searcher = body["source"], body["search"], None
-        self.first = self.head = body["code"]
+        self.source, self.search_digest = body["source"], body["search"]
+        self.own_search, self._search, self._programs = body["own_search"], None, {}
+        self.tasks = {AGENT: Lineage.of(body["code"]), SEARCHER: Lineage.of(body["searcher"])}
         self.seed, self.chapter_seq = body["seed"], entry.seq
-        self.running, self.links, self.ways = False, [], {self.head: []}
-        self.tried = {}
+        self.departures = 0
+        self._cut()
+
+    def _cut(self) -> None:
+        """No episode is running any more; what was held is not installed."""
+        self.running, self._now, self._pending = False, None, []
+        for lineage in self.tasks.values():
+            lineage.drop()
 
     def _check_out(self, entry: Entry) -> None:
-        code = cast(str, entry.body["code"])
-        if code not in self.ways:
+        code, lineage = cast(str, entry.body["code"]), self._lineage(entry)
+        if code not in lineage.ways:
             raise LedgerError("it checks out code that this chapter never installed", seq=entry.seq)
-        self.head, self.running = code, False
-        self.links = list(self.ways[code])
+        self._cut()
+        lineage.head, lineage.links = code, list(lineage.ways[code])
+
+    def _lineage(self, entry: Entry) -> Lineage:
+        found = self.tasks.get(cast(str, entry.body["task"]))
+        if found is None:
+            raise LedgerError(f"there is no task {entry.body['task']!r}", seq=entry.seq)
+        return found
+
+    def _take_step(self, entry: Entry, outcome: str) -> None:
+        """Bring the reports up to date; begins an episode where none is running."""
+        body = cast(Mapping[str, Any], entry.body)
+        self.episode, self.step = self.next_episode
+        self.step, self.running = self.step + 1, True
+        self._pending.append(Step(body["try"], outcome, body["gain"], body["cost"]))
+        self.departures += bool(body["departures"])
+
+    def _apply(self, entry: Entry) -> None:
+        lineage = self._lineage(entry)
+        self._take_step(entry, "none")
+        if lineage.held is not None:
+            lineage.install(lineage.held, lineage.held_links)
 
     def _attempt(self, entry: Entry) -> None:
-        body = cast(Mapping[str, Any], entry.body)
+        body, lineage = cast(Mapping[str, Any], entry.body), self._lineage(entry)
+        base = lineage.base
         if body["try"] is None:
-            self.running = False
+            self._cut()
+            base = lineage.base
         else:
-            if not self.running:
-                self.begin_episode()
-            attempt = Attempt(body["try"], entry.kind.value, body["gain"], body["cost"])
-            self.reports = self.searcher.next_reports(self.reports, attempt)
-            self.step += 1
-        if entry.kind not in (Kind.EMPTY, Kind.ACCEPTED):
+            self._take_step(entry, "accepted" if entry.kind in WON else entry.kind.value)
+        if entry.kind not in (Kind.EMPTY, *WON):
             # what was accepted may be taken again after a checkout of its base
             again = body["rlimit"] if entry.kind is Kind.UNDECIDED else NO_LIMIT
-            self.tried.setdefault(self.head, {})[candidate_key(body["result"], body["edits"])] = (
-                again
-            )
-        if entry.kind is Kind.ACCEPTED:
-            self.head = body["result"]
-            self.links = [*self.links, entry]
-            self.ways.setdefault(self.head, self.links)
+            lineage.tried.setdefault(base, {})[candidate_key(body["result"], body["edits"])] = again
+        if entry.kind is Kind.HELD:
+            lineage.held, lineage.held_links = body["result"], [*lineage.held_links, entry]
+        elif entry.kind is Kind.ACCEPTED:
+            lineage.install(body["result"], [entry])
+            if lineage is not self.agent:
+                # the theorem speaks of an episode's start, so that the next decision is the first of a new one
+                self._cut()
+
+
+def searching(declarations: s.Declarations, tree: s.Search, *, own: bool) -> Search:
+    """The search of a chapter; one that is not the machine's own reads nothing of it, so that no names can clash."""
+    if not own:
+        declarations = replace(declarations, items=())
+    return Search(declarations, tree)
 
 
 def candidate_key(result: str | None, edits: Json) -> str:
@@ -158,7 +294,7 @@ def result_of(old: s.Code, edits: tuple[Edit, ...]) -> str | None:
         return None
 
 
-def total_gain(links: list[Entry]) -> Fraction:
+def total_gain(links: Sequence[Entry]) -> Fraction:
     """The sum of the gains that accepted entries claim."""
     claims = (cast(Mapping[str, Any], link.body["claim"]) for link in links)
     return sum((decode_rational(claim["gain"]) for claim in claims), Fraction(0))

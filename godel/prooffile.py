@@ -85,15 +85,14 @@ class ProofFile:
     @classmethod
     def from_blobs(
         cls,
+        chapter: Chapter,
         *,
-        declarations: bytes,
         old: bytes | None,
         new: bytes,
         requirement: str | None,
         certificate: bytes,
     ) -> ProofFile:
         """A proof out of a ledger's blobs."""
-        chapter = Chapter(cast(s.Declarations, decode_tree(declarations, s.Declarations)))
         before = None if old is None else cast(s.Code, decode_tree(old, s.Code))
         after = cast(s.Code, decode_tree(new, s.Code))
         return cls._decoded(chapter, before, after, requirement, certificate)

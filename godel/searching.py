@@ -1,4 +1,8 @@
-"""The declared search: its families, prices and reports, and what a searcher decides. Loads no solver and no parser."""
+"""The declared search of a machine: its families and prices, and the reports that its world makes of what happened.
+
+A search world is an ordinary environment (`dsl.search`). Its own equations, fed with what an attempt really came to, give
+the next reports, so that the machine and its declared world cannot disagree about them. Loads no solver and no parser.
+"""
 
 from __future__ import annotations
 
@@ -8,35 +12,41 @@ from fractions import Fraction
 from typing import Any, cast
 
 from dsl import syntax as s
-from dsl.codec import (
-    CodecError,
-    Json,
-    canonical_json,
-    decode_json,
-    decode_node,
-    decode_rational,
-    encode_node,
-    encode_rational,
+from dsl.check import check_expression
+from dsl.errors import Diagnostic, DslError
+from dsl.interp import EvaluationFault, Evaluator, evaluate
+from dsl.machine import MemoryTuple, Program, StateTuple, Task, UnknownTuple
+from dsl.search import (
+    OUTCOMES,
+    PRICES,
+    elaborate_search,
+    families_of,
+    switch_of,
+    target_of,
 )
-from dsl.machine import Program, Task
-from dsl.types import Bool, Enum, Int, Value, inhabits
+from dsl.span import span_of_name
+from dsl.types import Enum, Int, Value, inhabits
+from godel.families.kinds import KINDS, Count, Setting
 from proofs.kernel.chapter import Chapter
 
-VERSION = 1
+SUPPORT_MAX = 10_000
+"""How many hidden states are followed; beyond that departures are not looked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class FamilyDeclaration:
-    """A family by name, with what kind it is and its settings."""
+    """A family by name, with its kind, whose code it rewrites, the limit it sets to Z3, and its other settings."""
 
     name: str
     kind: str
-    settings: tuple[tuple[str, str | int], ...]
+    target: str
+    rlimit: int | None
+    settings: tuple[tuple[str, Setting], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What a report's unit of gain and of cost stands for, and what counts towards the cost."""
+    """What a unit of gain and of cost stands for, and what counts towards the cost of an attempt."""
 
     gain_unit: Fraction
     cost_unit: Fraction
@@ -46,17 +56,8 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
-class SearchDeclaration:
-    """The search of a machine: families, prices, and the search world with the searcher in it, as an ordinary machine."""
-
-    families: tuple[FamilyDeclaration, ...]
-    prices: Prices
-    machine: s.Machine
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What one step of an episode came to."""
+class Step:
+    """What one step of an episode came to, in the units of the reports."""
 
     tried: str
     outcome: str
@@ -64,147 +65,296 @@ class Attempt:
     cost: int
 
 
-class Searcher:
-    """A searcher in its declared world: makes reports of what happened, and decides."""
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Where an episode is: the reports with what else the machine keeps for them, and the memory of the searcher.
 
-    def __init__(self, declaration: SearchDeclaration) -> None:
-        chapter = Chapter(declaration.machine.declarations)
-        task = chapter.task
-        self.declaration = declaration
-        self.task: Task = task
-        self.program: Program = chapter.program(declaration.machine.agent)
-        attempt = task.names.enums["Attempt"]
-        expected = ("stop", "apply", *(f.name for f in declaration.families))
-        if attempt.members != expected:
-            raise CodecError(f"enum Attempt must list {', '.join(expected)}")
-        self.attempt: Enum = attempt
+    `support` holds the values of the finite unknowns and the states of the world that fit all that was reported, or None
+    where they are too many.
+    """
+
+    reports: Mapping[str, Value]
+    memory: MemoryTuple
+    support: frozenset[tuple[UnknownTuple, StateTuple]] | None
+
+
+class Search:
+    """The search of one chapter. Raises DslError where the block does not check and NotTotal where it is not total."""
+
+    def __init__(self, declarations: s.Declarations, tree: s.Search) -> None:
+        self.tree = tree
+        self.switch = switch_of(tree)
+        self.chapter = Chapter(elaborate_search(declarations, tree))
+        task = self.task = self.chapter.task
+        self.families = read_families(tree, task)
+        self.prices = read_prices(tree, task)
+        self.attempt = cast(Enum, task.actions[0].type)
+        (world,) = (i for i in tree.items if isinstance(i, s.SearchWorld))
+        declared = {i.name for i in world.items if isinstance(i, s.State | s.Define)} | {"gain"}
+        self._tracked = tuple(v for v in task.states if v.name not in declared)
+        """What the machine itself keeps: the reports, and the end of the episode."""
+        wins: list[s.Define | s.Next] = [
+            i for i in task.plan if isinstance(i, s.Define) and i.name not in declared
+        ]
+        kept = {v.name for v in self._tracked}
+        follow = [i for i in task.plan if isinstance(i, s.Next) and i.name in kept]
+        self._equations = (*wins, *follow)
+        self._drawn = {v.name: v for v in (*task.adversaries, *task.chances)}
 
     @property
     def horizon(self) -> int | None:
         """After how many steps an episode ends."""
         return self.task.utility.horizon
 
-    def first_reports(self) -> dict[str, Value]:
-        """The reports at the start of an episode."""
-        found: dict[str, Value] = {}
-        for v in self.task.observed:
-            if isinstance(v.type, Bool):
-                found[v.name] = False
-            elif isinstance(v.type, Int):
-                found[v.name] = v.type.low or 0
-            else:
-                found[v.name] = 0
-        return found
+    def family(self, name: str) -> FamilyDeclaration | None:
+        """The family of that name."""
+        return next((f for f in self.families if f.name == name), None)
 
-    def decide(self, reports: Mapping[str, Value]) -> tuple[str, int]:
-        """What the searcher tries next, and the ticks the decision takes."""
-        decided = self.program.decide(dict(reports))
-        actions, ticks = decided.actions, decided.ticks
-        return self.attempt.members[cast(int, actions[0])], ticks
+    # --- episodes --------------------------------------------------------------------------------
 
-    def next_reports(self, reports: Mapping[str, Value], attempt: Attempt) -> dict[str, Value]:
-        """The reports after an attempt when what is accepted is installed at once."""
-        won = attempt.outcome == "accepted"
-        found = dict(reports)
-        for v in self.task.observed:
-            now = reports[v.name]
-            if isinstance(v.type, Enum):
-                found[v.name] = v.type.members.index(attempt.outcome)
-                continue
-            if not isinstance(v.type, Int) or isinstance(now, (bool, tuple)):
-                continue
-            found[v.name] = min(v.type.high or 0, int(now) + _increase(v.name, attempt))
-            if won and v.name.startswith("fails_"):
-                found[v.name] = 0
-            if not inhabits(v.type, found[v.name]):
-                raise CodecError(f"report {v.name} leaves its range")
-        return found
+    def start(self, program: Program) -> Situation:
+        """The situation at the start of an episode."""
+        reports: dict[str, Value] = {}
+        for v, start in zip(self.task.states, self.task.starts, strict=True):
+            if v in self._tracked:
+                reports[v.name] = Evaluator(self.task.names).value(cast(s.Expr, start), {})
+        return Situation(reports, program.memory_start, self._starts())
 
-    def gain_units(self, gain: Fraction) -> int:
-        """A proved gain in the units of the reports: min(g, floor(gain / gain_unit)), 0 where none is declared."""
-        return min(self._top("gain"), (gain / self.declaration.prices.gain_unit).__floor__())
+    def decide(self, program: Program, now: Situation) -> tuple[str, MemoryTuple, int]:
+        """What a searcher tries next, the memory it keeps, and the ticks that takes."""
+        observed = {v.name: now.reports[v.name] for v in self.task.observed}
+        decided = program.decide(observed, now.memory)
+        return self.attempt.members[cast(int, decided.actions[0])], decided.memory, decided.ticks
 
-    def cost_units(self, rlimit: int, family_steps: int, kernel_steps: int) -> int:
-        """What an attempt cost in the units of the reports: min(c, ceil(T / cost_unit))."""
-        return min(self._top("cost"), self._ceil(rlimit, family_steps, kernel_steps))
+    def follow(
+        self, now: Situation, step: Step, memory: MemoryTuple
+    ) -> tuple[Situation, tuple[str, ...]]:
+        """The next situation, and what in the step departs from the declared world."""
+        local = self._locals(now, step)
+        evaluator = Evaluator(self.task.names)
+        for item in self._equations:
+            name = item.name + "'" if isinstance(item, s.Next) else item.name
+            local[name] = evaluator.value(item.value, local)
+        reports = {v.name: local[v.name + "'"] for v in self._tracked}
+        for v in self._tracked:
+            if not inhabits(v.type, reports[v.name]):
+                raise EvaluationFault("G012", f"the report {v.name} leaves its range", self.tree)
+        support, departed = self._observe(now, step, reports)
+        return Situation(reports, memory, support), departed
 
-    def _ceil(self, rlimit: int, family_steps: int, kernel_steps: int) -> int:
-        prices = self.declaration.prices
-        return (self.ticks(rlimit, family_steps, kernel_steps) / prices.cost_unit).__ceil__()
+    def is_over(self, now: Situation) -> bool:
+        """Whether the world says that the episode has ended."""
+        done = self.task.done
+        return done is not None and bool(Evaluator(self.task.names).value(done, dict(now.reports)))
+
+    def _locals(self, now: Situation, step: Step) -> dict[str, Any]:
+        return {
+            **now.reports,
+            "try": self.attempt.members.index(step.tried),
+            "outcome": OUTCOMES.index(step.outcome),
+            "gain": step.gain,
+            "cost": step.cost,
+        }
+
+    def reward(self, now: Situation, step: Step, after: Situation) -> Fraction | None:
+        """What a step is worth by the declared reward, ticks left out; None where that reads what is not reported."""
+        local = self._locals(now, step)
+        local.update((name + "'", value) for name, value in after.reports.items())
+        read = {n.name for n in s.walk(self.task.reward) if isinstance(n, s.Name)}
+        read |= {n.name + "'" for n in s.walk(self.task.reward) if isinstance(n, s.Primed)}
+        if any(
+            n not in local and n not in self.task.names.values
+            for n in read - set(_members(self.task))
+        ):
+            return None
+        return Fraction(cast(Any, Evaluator(self.task.names).value(self.task.reward, local)))
+
+    # --- the declared world ----------------------------------------------------------------------
+
+    def _starts(self) -> frozenset[tuple[UnknownTuple, StateTuple]] | None:
+        found: set[tuple[UnknownTuple, StateTuple]] = set()
+        if self.task.unknown_count > SUPPORT_MAX:
+            return None
+        for unknowns in self.task.unknown_values():
+            for anywhere in self.task.any_starts(unknowns):
+                for state, _ in self.task.start_draws(anywhere, unknowns):
+                    found.add((unknowns, state))
+                    if len(found) > SUPPORT_MAX:
+                        return None
+        return frozenset(found)
+
+    def _observe(
+        self, now: Situation, step: Step, reports: Mapping[str, Value]
+    ) -> tuple[frozenset[tuple[UnknownTuple, StateTuple]] | None, tuple[str, ...]]:
+        """The states that may follow, and whether none does, by the declared law."""
+        if now.support is None:
+            return None, ()
+        tried = (self.attempt.members.index(step.tried),)
+        real = {"outcome": OUTCOMES.index(step.outcome), "gain": step.gain, "cost": step.cost}
+        found: set[tuple[UnknownTuple, StateTuple]] = set()
+        for unknowns, state in now.support:
+            for reply in self.task.replies(state, tried, unknowns):
+                chosen = dict(zip((v.name for v in self.task.adversaries), reply, strict=True))
+                for values, weight, _, successor in self.task.draws(state, tried, unknowns, reply):
+                    drawn = {
+                        **chosen,
+                        **dict(zip((v.name for v in self.task.chances), values, strict=True)),
+                    }
+                    if weight != 0 and all(drawn.get(n, x) == x for n, x in real.items()):
+                        if self._agrees(successor, reports):
+                            found.add((unknowns, successor))
+            if len(found) > SUPPORT_MAX:
+                return None, ()
+        if found:
+            return frozenset(found), ()
+        # the world is not as declared: what is hidden is taken to stay as it is
+        kept = frozenset((u, self._with_reports(x, reports)) for u, x in now.support)
+        shown = ", ".join(f"{n} {self._show(n, x)}" for n, x in real.items() if n in self._drawn)
+        return kept, (f"{step.tried}: the declared law gives {shown} the probability 0",)
+
+    def _agrees(self, state: StateTuple, reports: Mapping[str, Value]) -> bool:
+        pairs = zip(self.task.states, state, strict=True)
+        return all(reports.get(v.name, x) == x for v, x in pairs)
+
+    def _with_reports(self, state: StateTuple, reports: Mapping[str, Value]) -> StateTuple:
+        pairs = zip(self.task.states, state, strict=True)
+        return tuple(reports.get(v.name, x) for v, x in pairs)
+
+    def _show(self, name: str, value: int) -> str:
+        return OUTCOMES[value] if name == "outcome" else str(value)
+
+    # --- units -----------------------------------------------------------------------------------
+
+    def gain_units(self, gain: Fraction) -> tuple[int, str | None]:
+        """A proved gain in the units of the reports, min(g, floor(gain / gain_unit)), and whether it was cut."""
+        return self._cut("gain", (gain / self.prices.gain_unit).__floor__())
+
+    def cost_units(
+        self, rlimit: int, family_steps: int, kernel_steps: int
+    ) -> tuple[int, str | None]:
+        """What an attempt cost in the units of the reports, min(c, ceil(T / cost_unit)), and whether it was cut."""
+        ticks = self.ticks(rlimit, family_steps, kernel_steps)
+        return self._cut("cost", (ticks / self.prices.cost_unit).__ceil__())
 
     def ticks(self, rlimit: int, family_steps: int, kernel_steps: int) -> Fraction:
         """T: the price of what was used."""
-        p = self.declaration.prices
+        p = self.prices
         return p.rlimit * rlimit + p.family_step * family_steps + p.check_step * kernel_steps
 
-    def _top(self, name: str) -> int:
-        kind = next((v.type for v in self.task.chances if v.name == name), None)
-        return kind.high or 0 if isinstance(kind, Int) else 0
+    def _cut(self, name: str, units: int) -> tuple[int, str | None]:
+        """The units as far as the declared range goes; 0 where no such value is declared."""
+        found = [
+            v for n, v in self._drawn.items() if n == name or n.rstrip("_") == f"{name}_offered"
+        ]
+        top = found[0].type.high if found and isinstance(found[0].type, Int) else None
+        if top is None:
+            return 0, None
+        return (top, f"{name} {units} is beyond {top}") if units > top else (units, None)
 
 
-def _increase(report: str, attempt: Attempt) -> int:
-    if report == "step":
-        return 1
-    if report == "spent":
-        return attempt.cost
-    if report == "applied":
-        return attempt.gain
-    kind, _, family = report.partition("_")
-    if family != attempt.tried:
-        return 0
-    won = attempt.outcome == "accepted"
-    return int(won if kind == "wins" else not won)
+def _members(task: Task) -> set[str]:
+    return {m for e in task.names.enums.values() for m in e.members}
 
 
-def encode_search(declaration: SearchDeclaration) -> bytes:
-    """Canonical JSON of a search."""
-    prices = declaration.prices
-    return canonical_json(
-        {
-            "version": VERSION,
-            "families": [
-                {"name": f.name, "kind": f.kind, "settings": dict(f.settings)}
-                for f in declaration.families
-            ],
-            "prices": {name: encode_rational(getattr(prices, name)) for name in _PRICES},
-            "machine": encode_node(declaration.machine),
-        }
+# --- reading the block ---------------------------------------------------------------------------
+
+
+def read_families(tree: s.Search, task: Task) -> tuple[FamilyDeclaration, ...]:
+    """The families with their settings worked out. Raises DslError for kinds and settings that there are not."""
+    faults: list[Diagnostic] = []
+    found = tuple(_read_family(family, task, faults) for family in families_of(tree))
+    if faults:
+        raise DslError(tuple(faults))
+    return found
+
+
+def _read_family(family: s.Family, task: Task, faults: list[Diagnostic]) -> FamilyDeclaration:
+    kind = KINDS.get(family.kind)
+    if kind is None:
+        message = f"there is no kind of family {family.kind}"
+        where = span_of_name(family.span, 1)
+        faults.append(Diagnostic("G070", message, where, help=f"kinds are {', '.join(KINDS)}"))
+        return FamilyDeclaration(family.name, family.kind, target_of(family), None, ())
+    ranges = {**kind.options, "rlimit": Count(high=2**53)}
+    settings: dict[str, Setting] = {}
+    for option in family.options:
+        where = span_of_name(option.span)
+        if option.key == "target":
+            if not isinstance(option.value, s.Target):
+                message = "the target is `agent` or `searcher`"
+                faults.append(Diagnostic("G070", message, option.value.span))
+            continue
+        if option.key not in ranges:
+            message = f"a family of kind {family.kind} has no setting {option.key}"
+            hint = f"it has {', '.join(['target', *ranges])}"
+            faults.append(Diagnostic("G070", message, where, help=hint))
+        elif option.key in settings:
+            faults.append(Diagnostic("G004", f"{option.key} is given twice", where))
+        else:
+            value = _constant(option.value, task, faults)
+            if value is not None and not ranges[option.key].fits(value):
+                message = f"{option.key} is {ranges[option.key].wanted}, found {value}"
+                faults.append(Diagnostic("G070", message, option.value.span))
+            elif value is not None:
+                settings[option.key] = value
+    for key in kind.needed:
+        if key not in {o.key for o in family.options}:
+            message = f"a family of kind {family.kind} needs the setting {key}"
+            faults.append(
+                Diagnostic("G070", message, span_of_name(family.span), help=f"add {key}: …")
+            )
+    rlimit = settings.pop("rlimit", None)
+    return FamilyDeclaration(
+        family.name,
+        family.kind,
+        target_of(family),
+        rlimit if isinstance(rlimit, int) else None,
+        tuple(sorted(settings.items())),
     )
 
 
-_PRICES = ("gain_unit", "cost_unit", "rlimit", "family_step", "check_step")
+def _constant(
+    value: s.Expr | s.Text | s.Target, task: Task, faults: list[Diagnostic]
+) -> Setting | None:
+    """A setting's value: text, a word that is no constant, or what a constant expression comes to."""
+    if isinstance(value, s.Text | s.Target):
+        return value.value if isinstance(value, s.Text) else value.word
+    if isinstance(value, s.Name) and value.name not in task.names.values:
+        return value.name
+    try:
+        _, tree = check_expression(task.names, value, {})
+        number, _ = evaluate(tree, task.names)
+    except DslError as error:
+        faults.extend(error.diagnostics)
+        return None
+    except EvaluationFault as fault:
+        faults.append(Diagnostic(fault.code, str(fault), fault.node.span))
+        return None
+    if isinstance(number, Fraction) and number.denominator == 1:
+        return int(number)
+    if isinstance(number, bool) or not isinstance(number, int | Fraction):
+        faults.append(Diagnostic("G070", "a setting is a number, a word or text", value.span))
+        return None
+    return number
 
 
-def decode_search(data: bytes) -> SearchDeclaration:
-    """The search that `encode_search` wrote; raises CodecError for anything else."""
-    search = cast(Any, decode_json(data))
-    if type(search) is not dict or search.keys() != {"version", "families", "prices", "machine"}:
-        raise CodecError("a search holds version, families, prices and machine")
-    if type(search["version"]) is not int or search["version"] != VERSION:
-        raise CodecError("a search of an unknown version")
-    if type(search["families"]) is not list or type(search["prices"]) is not dict:
-        raise CodecError("a malformed search")
-    return SearchDeclaration(
-        tuple(_decode_family(f) for f in search["families"]),
-        _decode_prices(search["prices"]),
-        cast(s.Machine, decode_node(search["machine"], s.Machine)),
-    )
-
-
-def _decode_prices(data: dict[str, Json]) -> Prices:
-    if data.keys() != set(_PRICES):
-        raise CodecError("a search with unknown prices")
-    prices = Prices(**{name: decode_rational(data[name]) for name in _PRICES})
-    if prices.gain_unit <= 0 or prices.cost_unit <= 0:
-        raise CodecError("the unit of a report must be positive")
-    if min(prices.rlimit, prices.family_step, prices.check_step) < 0:
-        raise CodecError("a price must not be negative")
-    return prices
-
-
-def _decode_family(data: object) -> FamilyDeclaration:
-    match data:
-        case {"name": str(name), "kind": str(kind), "settings": dict(settings), **rest} if not rest:
-            if all(type(v) in (str, int) for v in settings.values()):
-                return FamilyDeclaration(name, kind, tuple(sorted(settings.items())))
-    raise CodecError("a malformed family")
+def read_prices(tree: s.Search, task: Task) -> Prices:
+    """The prices worked out. Raises DslError for units that are not positive, and for negative prices."""
+    faults: list[Diagnostic] = []
+    found = dict(PRICES)
+    for prices in (i for i in tree.items if isinstance(i, s.Prices)):
+        for price in prices.entries:
+            value = _constant(price.value, task, faults)
+            if value is None:
+                continue
+            number = Fraction(value) if isinstance(value, int | Fraction) else None
+            positive = price.name in ("gain_unit", "cost_unit")
+            if number is None or number < 0 or (positive and number == 0):
+                words = "above 0" if positive else "at least 0"
+                message = f"{price.name} is a number {words}, found {value}"
+                faults.append(Diagnostic("G067", message, price.value.span))
+            else:
+                found[price.name] = number
+    if faults:
+        raise DslError(tuple(faults))
+    return Prices(**found)

@@ -6,19 +6,29 @@ replayed, every report and decision of the searcher recomputed, every id followe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, cast
 
 from dsl import syntax as s
-from dsl.codec import CodecError, Json, canonical_json, decode_tree, digest_node
+from dsl.codec import (
+    CodecError,
+    Json,
+    canonical_json,
+    decode_tree,
+    digest_node,
+    encode_rational,
+)
 from dsl.errors import DslError
 from dsl.interp import EvaluationFault
 from dsl.rewrite import decode_edits
+from dsl.search import AGENT, APPLY, SEARCHER
 from godel.claims import encode_claim
 from godel.entries import require_shape
-from godel.history import ATTEMPTS, History, edited_slots, result_of, total_gain
+from godel.history import ATTEMPTS, WON, History, edited_slots, result_of, total_gain
 from godel.ledger import Entry, Kind, LedgerError
+from godel.searching import Step
 from godel.store import Store
 from godel.validity import NotValid, encode_diagnostic, judge_validity
 from godel.versions import KERNEL
@@ -38,7 +48,10 @@ from proofs.kernel.check import (
 )
 from proofs.kernel.theorem import CertificateError, Chain, Improvement, Theorem
 
-CAUSES = ("stop", "horizon", "attempts", "budget", "gap")
+DECLARED = ("stop", "done", "horizon")
+"""Why the search itself ends a run."""
+CUTS = ("attempts", "budget", "gap", "departure", "circle")
+"""Why it is cut from outside."""
 
 
 @dataclass(slots=True)
@@ -59,7 +72,7 @@ class _Verifier:
     store: Store
     watch: Callable[[Entry], None]
     history: History = field(init=False)
-    chapter: Chapter | None = None
+    chapters: dict[str, Chapter] = field(default_factory=dict)
     theorems: int = 0
     disagreements: int = 0
     links: dict[str, Theorem] = field(default_factory=dict)
@@ -72,32 +85,45 @@ class _Verifier:
         body = cast(Mapping[str, Any], entry.body)
         require_shape(entry)
         self._versions(entry, body)
-        if entry.kind not in (Kind.GENESIS, Kind.REVISION):
-            self._same(entry, "the task", "agent", body["task"])
         if entry.kind in ATTEMPTS:
             self._attempt(entry, body)
+        elif entry.kind is Kind.APPLIED:
+            self._applied(entry, body)
         elif entry.kind is Kind.ENDED:
             self._ended(entry, body)
         elif entry.kind is Kind.CHECKOUT:
-            self._same(entry, "the parent", self.history.head, body["parent"])
-            self._kept(entry, body, self.history.load_code(body["code"]))
+            task = self._task(entry, body)
+            self._same(entry, "the parent", self.history.tasks[task].head, body["parent"])
+            self._kept(entry, body["requirements"], task, self.history.load_code(body["code"]))
         self.history.advance(entry)
         if entry.kind in (Kind.GENESIS, Kind.REVISION):
             self._chapter(entry, body)
 
     def _chapter(self, entry: Entry, body: Mapping[str, Any]) -> None:
-        declarations, code = (
-            self.history.load_declarations(),
-            self.history.load_code(self.history.head),
-        )
-        self.chapter, self.links = Chapter(declarations), {}
-        self._same(entry, "declarations", self.chapter.digest, body["declarations"])
+        history = self.history
+        declarations = history.load_declarations()
+        self.chapters = {AGENT: Chapter(declarations), SEARCHER: history.search.chapter}
+        self.links = {}
+        self._same(entry, "declarations", self.chapters[AGENT].digest, body["declarations"])
         self._same(entry, "the name of the machine", declarations.name, body["machine"])
-        program = self.chapter.program(code)
-        self._same(entry, "code", program.digest, body["code"])
-        self._kept(entry, body, code, all_of_them=entry.kind is Kind.REVISION)
-        self.history.searcher.first_reports()
+        found = digest_node(history.load_search())
+        self._same(entry, "the search", found, body["search"])
+        revised = entry.kind is Kind.REVISION
+        kept = {AGENT: body["requirements"], SEARCHER: body["search_requirements"]}
+        codes = {AGENT: body["code"], SEARCHER: body["searcher"]}
+        for task, chapter in self.chapters.items():
+            code = history.load_code(codes[task])
+            self._same(entry, "code", chapter.program(code).digest, codes[task])
+            self._kept(entry, kept[task], task, code, all_of_them=revised)
         self.store.blob(body["source"])
+
+    def _task(self, entry: Entry, body: Mapping[str, Any]) -> str:
+        """The task that an entry is about."""
+        if not self.chapters:
+            raise LedgerError("no chapter is open", seq=entry.seq)
+        if body["task"] not in self.chapters:
+            raise LedgerError(f"there is no task {body['task']!r}", seq=entry.seq)
+        return cast(str, body["task"])
 
     def _versions(self, entry: Entry, body: Mapping[str, Any]) -> None:
         if body["versions"]["kernel"] != KERNEL:
@@ -109,56 +135,88 @@ class _Verifier:
         if canonical_json(found) != canonical_json(recorded):
             raise LedgerError(f"{what}: recorded {recorded!r}, found {found!r}", seq=entry.seq)
 
-    def _open_chapter(self, entry: Entry) -> Chapter:
-        if self.chapter is None:
-            raise LedgerError("no chapter is open", seq=entry.seq)
-        return self.chapter
-
     # --- attempts --------------------------------------------------------------------------------
 
     def _attempt(self, entry: Entry, body: Mapping[str, Any]) -> None:
-        chapter = self._open_chapter(entry)
-        self._same(entry, "the parent", self.history.head, body["parent"])
-        self._same(entry, "the outcome", entry.kind.value, body["outcome"])
-        self._decision(entry, body)
+        task = self._task(entry, body)
+        chapter, lineage = self.chapters[task], self.history.tasks[task]
+        outcome = "accepted" if entry.kind in WON else entry.kind.value
+        self._same(entry, "the outcome", outcome, body["outcome"])
+        self._decision(entry, body, task)
+        waits = body["try"] is not None and self.history.search.switch == "held" and task == AGENT
+        if entry.kind in WON and (entry.kind is Kind.HELD) != waits:
+            raise LedgerError("what is accepted is held as `switch` says", seq=entry.seq)
+        base = lineage.head if body["try"] is None else lineage.base
+        self._same(entry, "the parent", base, body["parent"])
         steps = chapter.steps
-        gain = 0
+        gain = Fraction(0)
         if entry.kind is not Kind.EMPTY:
-            gain = self._judged(entry, body, chapter)
-        costs = body["costs"]
-        if entry.kind in (Kind.ACCEPTED, Kind.REFUSED):
+            gain = self._judged(entry, body, task, base)
+        costs, search = body["costs"], self.history.search
+        if entry.kind in (*WON, Kind.REFUSED):
             self._same(entry, "the kernel's steps", chapter.steps - steps, costs["kernel_steps"])
-        cost = self.history.searcher.cost_units(
+        cost, cut_cost = search.cost_units(
             costs["rlimit"], costs["family_steps"], costs["kernel_steps"]
         )
-        self._same(entry, "gain", gain, body["gain"])
+        gained, cut_gain = search.gain_units(gain if task == AGENT else Fraction(0))
+        self._same(entry, "gain", gained, body["gain"])
         self._same(entry, "cost", cost, body["cost"])
+        departed: list[Json] = []
+        if body["try"] is not None:
+            departed += [text for text in (cut_gain, cut_cost) if text is not None]
+            departed += self.history.departures_of(Step(body["try"], outcome, gained, cost))
+        self._same(entry, "departures", departed, body["departures"])
 
-    def _decision(self, entry: Entry, body: Mapping[str, Any]) -> None:
+    def _decision(self, entry: Entry, body: Mapping[str, Any], task: str) -> None:
         """The searcher must have decided as recorded, from reports worked out here."""
-        history = self.history
         if body["try"] is None:
             self._same(entry, "the family", "file", body["family"])
             self._same(entry, "episode and step", [None, None], [body["episode"], body["step"]])
             if entry.kind is Kind.EMPTY:
                 raise LedgerError("a person's proposal is never empty", seq=entry.seq)
             return
-        if body["try"] not in (f.name for f in history.search.families):
+        family = self.history.search.family(body["try"])
+        if family is None:
             raise LedgerError(f"{body['try']!r} is no family", seq=entry.seq)
         self._same(entry, "the family", body["try"], body["family"])
-        running = history.running
-        self._same(entry, "episode", history.episode + (0 if running else 1), body["episode"])
-        self._same(entry, "step", history.step if running else 0, body["step"])
-        reports = history.reports if running else history.searcher.first_reports()
-        self._same(
-            entry, "the searcher's decision", history.searcher.decide(reports)[0], body["try"]
-        )
-        horizon = history.searcher.horizon
-        if horizon is not None and body["step"] >= horizon:
-            raise LedgerError("a step beyond the horizon of the search", seq=entry.seq)
+        self._same(entry, "the target", family.target, task)
+        self._decided(entry, body)
 
-    def _judged(self, entry: Entry, body: Mapping[str, Any], chapter: Chapter) -> int:
-        old = self.history.load_code(self.history.head)
+    def _decided(self, entry: Entry, body: Mapping[str, Any]) -> None:
+        """Episode and step are the next ones, the episode is not over, and the searcher decides as recorded."""
+        history = self.history
+        episode = list(history.next_episode)
+        self._same(entry, "episode and step", episode, [body["episode"], body["step"]])
+        ended = history.cause_to_end
+        if ended is not None:
+            raise LedgerError(f"a step after the end of the episode ({ended})", seq=entry.seq)
+        self._same(entry, "the searcher's decision", history.decide(), body["try"])
+
+    def _applied(self, entry: Entry, body: Mapping[str, Any]) -> None:
+        """What was held is installed, with the theorem that it improves on what was."""
+        lineage = self.history.agent
+        self._same(entry, "the task", AGENT, body["task"])
+        self._same(entry, "the attempt", APPLY, body["try"])
+        self._decided(entry, body)
+        self._same(entry, "the parent", lineage.head, body["parent"])
+        self._same(entry, "the result", lineage.base, body["result"])
+        self._same(entry, "the number of links", len(lineage.held_links), body["links"])
+        self._same(entry, "gain and cost", [0, 0], [body["gain"], body["cost"]])
+        departed = list(self.history.departures_of(Step(APPLY, "none", 0, 0)))
+        self._same(entry, "departures", departed, body["departures"])
+        if not lineage.held_links:
+            found = [body["statement"], body["claim"], body["certificate"]]
+            self._same(entry, "the claim", [None, None, None], found)
+            return
+        chain = self._chain_of(entry, lineage.head, lineage.base, lineage.held_links)
+        self._same(entry, "the claim", {"gain": encode_rational(chain.gain)}, body["claim"])
+        self._same(entry, "the statement", "improving", body["statement"])
+        self._same(entry, "the certificate", None, body["certificate"])
+        self.theorems += 1
+
+    def _judged(self, entry: Entry, body: Mapping[str, Any], task: str, base: str) -> Fraction:
+        """Check a verdict again; what an accepted rewrite gains."""
+        chapter, old = self.chapters[task], self.history.load_code(base)
         try:
             edits = decode_edits(body["edits"])
         except CodecError as error:
@@ -173,44 +231,44 @@ class _Verifier:
             self._same(entry, "the reason", found.reason, body["reason"])
             faults = [encode_diagnostic(d) for d in found.diagnostics]
             self._same(entry, "the diagnostics", faults, body["diagnostics"])
-            return 0
+            return Fraction(0)
         if isinstance(found, NotValid):
             raise LedgerError(f"it is no program: {found.reason}", seq=entry.seq)
         if entry.kind is Kind.UNDECIDED:
             self.disagreements += body["disagreement"]
-            return 0
+            return Fraction(0)
         new = found.code
         stored = cast(s.Code, decode_tree(self.store.blob(cast(str, result)), s.Code))
         self._same(entry, "the stored program", digest_node(stored), result)
-        if entry.kind is Kind.ACCEPTED:
+        if entry.kind in WON:
             theorem = self._theorem(entry, body, IsBetter(chapter, old, new), new, old)
-            self._kept(entry, body, new)
+            self._kept(entry, body["requirements"], task, new)
             self.links[entry.id] = theorem
             statement = theorem.statement
             if not isinstance(statement, Improvement):
                 raise LedgerError("its theorem is of another kind", seq=entry.seq)
-            return self.history.searcher.gain_units(statement.gain)
+            return statement.gain
         broken = body["claim"].get("requirement")
         obligation = (
             IsNotBetter(chapter, old, new) if broken is None else Breaks(chapter, broken, new)
         )
         self._theorem(entry, body, obligation, new, old)
-        certificate = self._decoded(entry, body["certificate"], new, old)
+        certificate = self._decoded(chapter, body["certificate"], new, old)
         shown = counterexample_of(chapter, chapter.program(old), chapter.program(new), certificate)
         replayed = encode_counterexample(shown, chapter.task)
         self._same(entry, "the counterexample", replayed, body["counterexample"])
-        return 0
+        return Fraction(0)
 
     def _kept(
-        self, entry: Entry, body: Mapping[str, Any], code: s.Code, *, all_of_them: bool = True
+        self, entry: Entry, listed: Any, task: str, code: s.Code, *, all_of_them: bool = True
     ) -> None:
         """The code must keep every requirement; the first program of a ledger those that are listed."""
-        chapter = self._open_chapter(entry)
-        names = [kept["name"] for kept in body["requirements"]]
+        chapter = self.chapters[task]
+        names = [kept["name"] for kept in listed]
         declared = [r.name for r in chapter.task.requirements]
         expected = declared if all_of_them else [name for name in declared if name in names]
         self._same(entry, "the requirements", expected, names)
-        for kept in body["requirements"]:
+        for kept in listed:
             claim = {"requirement": kept["name"]}
             obligation = Keeps(chapter, kept["name"], code)
             self._checked(entry, kept["certificate"], claim, obligation, code, None)
@@ -223,12 +281,11 @@ class _Verifier:
         new: s.Code,
         old: s.Code,
     ) -> Theorem:
-        rule = rule_of(self._decoded(entry, body["certificate"], new, old))
+        rule = rule_of(self._decoded(obligation.chapter, body["certificate"], new, old))
         self._same(entry, "the rule", rule, body["rule"])
         return self._checked(entry, body["certificate"], body["claim"], obligation, new, old)
 
-    def _decoded(self, entry: Entry, name: str, new: s.Code, old: s.Code | None) -> Certificate:
-        chapter = self._open_chapter(entry)
+    def _decoded(self, chapter: Chapter, name: str, new: s.Code, old: s.Code | None) -> Certificate:
         before = None if old is None else chapter.program(old)
         return decode_certificate(self.store.blob(name), chapter.task, chapter.program(new), before)
 
@@ -242,7 +299,8 @@ class _Verifier:
         old: s.Code | None,
     ) -> Theorem:
         try:
-            theorem = check(obligation, self._decoded(entry, certificate, new, old))
+            found = self._decoded(obligation.chapter, certificate, new, old)
+            theorem = check(obligation, found)
         except (CertificateError, CodecError, DslError) as error:
             raise LedgerError(f"its certificate does not hold: {error}", seq=entry.seq) from None
         self._same(entry, "the claim", encode_claim(theorem, obligation.chapter.task), claim)
@@ -252,20 +310,19 @@ class _Verifier:
     # --- ends ------------------------------------------------------------------------------------
 
     def _ended(self, entry: Entry, body: Mapping[str, Any]) -> None:
-        chapter, history = self._open_chapter(entry), self.history
+        task, history = self._task(entry, body), self.history
+        chapter = self.chapters[task]
+        self._same(entry, "the task", AGENT, task)
         self._same(entry, "the program", history.head, body["code"])
-        running = history.running
-        self._same(entry, "episode", history.episode + (0 if running else 1), body["episode"])
-        self._same(entry, "step", history.step if running else 0, body["step"])
-        if body["cause"] == "horizon":
-            self._same(entry, "the horizon", history.searcher.horizon, body["step"])
-        if body["cause"] not in CAUSES:
+        self._same(entry, "the searcher", history.tasks[SEARCHER].head, body["searcher"])
+        self._same(entry, "what is held", history.agent.held, body["held"])
+        episode = list(history.next_episode)
+        self._same(entry, "episode and step", episode, [body["episode"], body["step"]])
+        if body["cause"] not in (*DECLARED, *CUTS):
             raise LedgerError(f"it ended for no known cause: {body['cause']!r}", seq=entry.seq)
-        if body["cause"] == "stop":
-            reports = history.reports if running else history.searcher.first_reports()
-            self._same(
-                entry, "the searcher's decision", history.searcher.decide(reports)[0], "stop"
-            )
+        if body["cause"] in DECLARED:
+            found = history.cause_to_end or history.decide()
+            self._same(entry, "the cause", found, body["cause"])
         if (body["optimality"] is None) != (body["certificate"] is None):
             raise LedgerError("a claim and its certificate come together", seq=entry.seq)
         if (body["optimality"] is None) == (body["reason"] is None):
@@ -279,11 +336,14 @@ class _Verifier:
 
     def chain(self, entry: Entry) -> Chain:
         """The theorem that the accepted rewrites lead from the chapter's first program to the head."""
-        chapter, history = self._open_chapter(entry), self.history
-        links = tuple(self.links[link.id] for link in history.links)
-        theorem = check(IsChain(chapter, history.first, history.head), links)
+        agent = self.history.agent
+        return self._chain_of(entry, agent.first, agent.head, agent.links)
+
+    def _chain_of(self, entry: Entry, first: str, last: str, entries: Sequence[Entry]) -> Chain:
+        links = tuple(self.links[link.id] for link in entries)
+        theorem = check(IsChain(self.chapters[AGENT], first, last), links)
         statement = theorem.statement
-        if not isinstance(statement, Chain) or statement.gain != total_gain(history.links):
+        if not isinstance(statement, Chain) or statement.gain != total_gain(entries):
             raise LedgerError("the gains do not add up", seq=entry.seq)
         return statement
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, cast
 
+from dsl.search import SEARCHER
 from godel.cli.output import above, below, command, room, shown_id, styled
 from godel.entries import require_shape
 from godel.ledger import Entry, Kind
@@ -23,6 +24,9 @@ CAUSES = {
     "attempts": "cut by --attempts",
     "budget": "cut by --budget",
     "gap": "cut by --gap",
+    "done": "the episode is done",
+    "departure": "cut by --strict: reality left the declared search world",
+    "circle": "cut: the searcher goes round in circles, and nothing is left to try",
 }
 
 
@@ -66,8 +70,14 @@ def _fitted(summary: str, taken: int) -> str:
 
 def _summary(entry: Entry, body: Mapping[str, Any]) -> str:
     match entry.kind:
-        case Kind.ACCEPTED:
-            return f"{body['family']:<12} {_gained(body['claim']):<33} {body['note']}"
+        case Kind.ACCEPTED | Kind.HELD:
+            whose = "the searcher: " if body["task"] == SEARCHER else ""
+            return f"{body['family']:<12} {_gained(body['claim']):<33} {whose}{body['note']}"
+        case Kind.APPLIED if body["claim"] is None:
+            return f"{'apply':<12} nothing is held"
+        case Kind.APPLIED:
+            gain = below(Fraction(body["claim"]["gain"]))
+            return f"{'apply':<12} gain {gain:>10}  {body['statement']}"
         case Kind.REFUSED:
             return f"{body['family']:<12} {refusal(body['claim']):<36} {body['note']}"
         case Kind.UNDECIDED | Kind.INVALID:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from dsl.search import AGENT, SEARCHER
 from godel.cli.describe import (
     accepted_claim,
     counterexample_lines,
@@ -36,7 +37,11 @@ ID_HELP = (
     "An ID is @, the installed program, @-, its parent, or the first 4 or more digits of an id "
     "that `godel log --all` prints."
 )
-IN_SHORT = (Kind.GENESIS, Kind.REVISION, Kind.CHECKOUT, Kind.ACCEPTED, Kind.ENDED)
+IN_SHORT = (
+    *(Kind.GENESIS, Kind.REVISION, Kind.CHECKOUT),
+    *(Kind.ACCEPTED, Kind.HELD, Kind.APPLIED, Kind.ENDED),
+)
+INSTALLED = (Kind.ACCEPTED, Kind.HELD, Kind.APPLIED)
 
 
 @click.command()
@@ -80,14 +85,16 @@ def _print_graph(book: Book, everything: bool, as_json: bool) -> None:
     import networkx as nx
 
     graph: Any = nx.DiGraph()
-    first, head = book.history.first, book.history.head
+    first, head = book.history.agent.first, book.history.head
     graph.add_node(first)
     for entry in book.entries[book.history.chapter_seq + 1 :]:
         parent, result = entry.body.get("parent"), entry.body.get("result")
-        if result is None or not (everything or entry.kind is Kind.ACCEPTED):
+        if result is None or result == parent or entry.body["task"] != AGENT:
+            continue
+        if entry.kind is Kind.APPLIED or not (everything or entry.kind in INSTALLED):
             continue
         known = graph.get_edge_data(parent, result)
-        if known is None or known["entry"].kind is not Kind.ACCEPTED:
+        if known is None or known["entry"].kind not in INSTALLED:
             graph.add_edge(parent, result, entry=entry)
     if as_json:
         edges = [
@@ -103,7 +110,7 @@ def _print_graph(book: Book, everything: bool, as_json: bool) -> None:
     waiting = _branches(graph, first, line, 0)
     while waiting:
         depth, result, entry = waiting.pop()
-        mark = _mark(result, head) if entry.kind is Kind.ACCEPTED else "x"
+        mark = _mark(result, head) if entry.kind in INSTALLED else "x"
         front = f"{'  ' * min(depth, 30)}{mark} {shown_id(result)} "
         say(front + _short(entry, len(front)))
         if result not in seen:
@@ -114,7 +121,7 @@ def _print_graph(book: Book, everything: bool, as_json: bool) -> None:
 def _branches(graph: Any, node: str, line: set[str], depth: int) -> list[tuple[int, str, Entry]]:
     """The rewrites of a program, the one to print first last; the one that leads to the head is not indented."""
     found = [(result, entry) for _, result, entry in graph.out_edges(node, data="entry")]
-    found.sort(key=lambda f: (f[0] not in line or f[1].kind is not Kind.ACCEPTED, -f[1].seq))
+    found.sort(key=lambda f: (f[0] not in line or f[1].kind not in INSTALLED, -f[1].seq))
     return [(depth + (i > 0), result, entry) for i, (result, entry) in enumerate(found)]
 
 
@@ -153,14 +160,17 @@ def _show_search(book: Book, searcher: bool, as_json: bool) -> None:
     """The searcher's code, or the whole search as a machine."""
     from dsl.codec import digest_node, encode_node
     from dsl.printer import print_code, print_machine
+    from dsl.syntax import Machine
 
-    machine = book.history.search.machine
-    part = machine.agent if searcher else machine
+    history = book.history
+    code = history.load_code(history.tasks[SEARCHER].head)
+    machine = Machine(history.search.task.declarations, code)
+    part = code if searcher else machine
     if as_json:
         schema = "searcher" if searcher else "search-world"
         print_json(schema, {"digest": digest_node(part), "code": encode_node(part)})
     else:
-        say((print_code(machine.agent) if searcher else print_machine(machine)).rstrip())
+        say((print_code(code, SEARCHER) if searcher else print_machine(machine)).rstrip())
 
 
 def _fields(book: Book, entry: Entry) -> list[str]:
@@ -169,7 +179,7 @@ def _fields(book: Book, entry: Entry) -> list[str]:
     names = {"parent": "parent", "result": "result", "code": "program", "declarations": "declares"}
     lines += [f"{title:<10}{body[key]}" for key, title in names.items() if body.get(key)]
     claim = body.get("claim")
-    if entry.kind is Kind.ACCEPTED:
+    if entry.kind in (Kind.ACCEPTED, Kind.HELD):
         lines.append(f"claim     {accepted_claim(claim)}")
         lines.append(f"gain      {claim['gain']}, by the criterion {claim['criterion']}")
     for kept in body.get("requirements", ()):
@@ -181,7 +191,10 @@ def _fields(book: Book, entry: Entry) -> list[str]:
     lines += details(entry)
     if body.get("result"):
         lines.append("change")
-        lines += [f"  {line}" for line in _diff(book.parent_of(entry), book.program_of(entry))]
+        word = body["task"]
+        lines += [
+            f"  {line}" for line in _diff(book.parent_of(entry), book.program_of(entry), word)
+        ]
     return lines
 
 
@@ -207,7 +220,7 @@ def diff(context: Context, first: str, second: str | None, as_json: bool) -> Non
                 raise usage(f"no edits lead from one to the other: {error}") from None
             print_json("diff", {"before": before[0], "after": after[0], "edits": edits})
             return
-        lines = _diff(before, after)
+        lines = _diff(before, after, book.task_of(after[0]))
         for line in lines:
             colour = {"+": "green", "-": "red"}.get(line[:1])
             say(styled(line, fg=colour) if colour else line)
@@ -215,13 +228,13 @@ def diff(context: Context, first: str, second: str | None, as_json: bool) -> Non
             note("the programs are the same")
 
 
-def _diff(before: tuple[str, Code], after: tuple[str, Code]) -> list[str]:
+def _diff(before: tuple[str, Code], after: tuple[str, Code], word: str) -> list[str]:
     from difflib import unified_diff
 
     from dsl.printer import print_code
 
     names = (shown_id(before[0]), shown_id(after[0]))
-    old, new = (print_code(code).splitlines() for _, code in (before, after))
+    old, new = (print_code(code, word).splitlines() for _, code in (before, after))
     return list(unified_diff(old, new, *names, lineterm="", n=2))
 
 
@@ -301,7 +314,7 @@ def code(context: Context, name: str, number: bool, digest: bool, as_json: bool)
         else:
             from dsl.printer import print_code
 
-            say(print_code(tree).rstrip())
+            say(print_code(tree, book.task_of(found)).rstrip())
 
 
 def _positions(tree: Code) -> dict[str, Any]:
@@ -347,15 +360,18 @@ def checkout(context: Context, name: str, output: str | None, as_json: bool) -> 
     with Store.open(context.used) as store:
         book = Book(store)
         found, tree = book.program(name)
-        if found not in book.history.ways:
+        task = book.task_of(found)
+        lineage = book.history.tasks[task]
+        if found not in lineage.ways:
             raise usage(
                 "that program was never installed in this chapter",
                 "godel log lists those that were",
             )
-        if found == book.history.head:
+        if found == lineage.head:
             raise usage("that program is installed already")
         try:
-            entry = check_out(store, book.history, book.chapter_of(book.entries[-1]), tree)
+            chapter = book.chapter_of(book.entries[-1], task)
+            entry = check_out(store, book.history, chapter, tree, task)
         except NotKept as error:
             raise usage(
                 f"it is not proved to keep a requirement: {error}",
@@ -381,16 +397,18 @@ def _complete_file(book: Book, name: str) -> str:
     from dsl.syntax import Machine
 
     digest, code = book.program(name)
-    declarations = book.declarations_of(digest)
+    declarations, source = book.declarations_of(digest), book.source_of(digest)
+    agent, search, searcher = book.blocks_with(digest, code)
+    wanted = Machine(declarations, agent, search, searcher)
     try:
-        text = splice_code(book.source_of(digest), code)
-        found = parse_machine(text)
-        faithful = digest_node(found.declarations) == digest_node(declarations)
-        if faithful and digest_node(found.agent) == digest:
+        text = splice_code(source, agent)
+        if searcher is not None:
+            text = splice_code(text, searcher, SEARCHER)
+        if digest_node(parse_machine(text)) == digest_node(wanted):
             return text
     except DslError:
         pass
     note(
         "the source in the ledger differs from what was proved about; printed without its comments"
     )
-    return print_machine(Machine(declarations, code))
+    return print_machine(wanted)

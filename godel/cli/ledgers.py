@@ -11,7 +11,7 @@ from godel.ledger import Entry, Kind, LedgerError
 from godel.store import PREFIX_MIN, Store
 
 if TYPE_CHECKING:
-    from dsl.syntax import Code, Declarations
+    from dsl.syntax import Code, Declarations, Search
     from proofs.kernel.chapter import Chapter
 
 STATES = (Kind.GENESIS, Kind.REVISION, Kind.CHECKOUT, Kind.ENDED)
@@ -109,7 +109,7 @@ class Book:
         return self._declarations(self._opening_of(program))
 
     def _opening_of(self, program: str) -> Entry:
-        keys = ("code", "parent", "result")
+        keys = ("code", "parent", "result", "searcher")
         seq = max(e.seq for e in self.entries if program in (e.body.get(key) for key in keys))
         return self.entries[self.chapters[seq]]
 
@@ -120,15 +120,61 @@ class Book:
         tree = decode_tree(self.store.blob(cast(str, opening.body["declarations"])), s.Declarations)
         return cast(s.Declarations, tree)
 
-    def chapter_of(self, entry: Entry) -> Chapter:
-        """The kernel's chapter that an entry belongs to."""
+    def chapter_of(self, entry: Entry, task: str | None = None) -> Chapter:
+        """The kernel's chapter that an entry belongs to; `task` where it is not the entry's own."""
+        from dsl.search import AGENT, SEARCHER
+        from godel.history import searching
         from proofs.kernel.chapter import Chapter
 
-        return Chapter(self._declarations(self.entries[self.chapters[entry.seq]]))
+        opening = self.entries[self.chapters[entry.seq]]
+        declarations = self._declarations(opening)
+        if (task or entry.body.get("task", AGENT)) != SEARCHER:
+            return Chapter(declarations)
+        own = bool(opening.body["own_search"])
+        return searching(declarations, self._search_of(opening), own=own).chapter
+
+    def task_of(self, program: str) -> str:
+        """Whose program it is: that of the agent, or of the searcher."""
+        from dsl.search import AGENT, SEARCHER
+
+        for entry in self.entries:
+            body = entry.body
+            if program in (body.get("parent"), body.get("result")):
+                return cast(str, body["task"])
+            if body.get("searcher") == program:
+                return SEARCHER
+        return AGENT
+
+    def blocks_with(self, program: str, code: Code) -> tuple[Code, Search | None, Code | None]:
+        """Agent, search and searcher of a file that holds a program; no search where the machine has none of its own."""
+        from dsl.search import SEARCHER
+
+        opening, history = self._opening_of(program), self.history
+        if not opening.body["own_search"]:
+            return code, None, None
+        present = opening.seq == history.chapter_seq
+        codes = {
+            task: history.load_code(lineage.head if present else cast(str, opening.body[key]))
+            for (task, lineage), key in zip(
+                history.tasks.items(), ("code", "searcher"), strict=True
+            )
+        }
+        codes[self.task_of(program)] = code
+        search = history.load_search() if present else self._search_of(opening)
+        return codes["agent"], search, codes[SEARCHER]
+
+    def _search_of(self, opening: Entry) -> Search:
+        from dsl import syntax as s
+        from dsl.codec import decode_tree
+
+        tree = decode_tree(self.store.blob(cast(str, opening.body["search"])), s.Search)
+        return cast(s.Search, tree)
 
 
 def _programs(entry: Entry) -> Iterator[str]:
-    keys = ("code", "parent") if entry.kind is Kind.INVALID else ("code", "parent", "result")
+    keys = ["code", "parent", "searcher"]
+    if entry.kind is not Kind.INVALID:
+        keys.append("result")
     for key in keys:
         value = entry.body.get(key)
         if isinstance(value, str):

@@ -211,20 +211,12 @@ def write_text(path: str, text: str) -> None:
 
 def load_machine(path: str) -> tuple[str, Machine]:
     """Text and tree of a machine file."""
-    from dsl.check import check_machine
     from dsl.errors import DslError
-    from dsl.parser import Unsupported, parse_machine
+    from dsl.parser import parse_machine
 
     text = read_text(path)
     try:
         return text, parse_machine(text)
-    except Unsupported as error:
-        try:
-            check_machine(error.tree)
-        except DslError as rest:
-            both = DslError((*error.diagnostics, *rest.diagnostics))
-            raise FileFault(path, text, both) from None
-        raise FileFault(path, text, error) from None
     except DslError as error:
         raise FileFault(path, text, error) from None
 

@@ -113,10 +113,9 @@ def _proof_of(book: Book, name: str, requirement: str | None) -> ProofFile:
     elif entry.kind is not Kind.ENDED:
         requirement = body["claim"].get("requirement")
         old = old if requirement is None else None
-    opening = book.entries[book.chapters[entry.seq]]
     blob = book.store.blob
     return ProofFile.from_blobs(
-        declarations=blob(cast(str, opening.body["declarations"])),
+        book.chapter_of(entry),
         old=None if old is None else blob(old),
         new=blob(body["result"] if body.get("result") else body["code"]),
         requirement=requirement,

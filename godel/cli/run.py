@@ -360,6 +360,9 @@ def simulate(
     metavar="RATIONAL",
     help="Cut the run when no program beats this one by more.",
 )
+@click.option(
+    "--strict", is_flag=True, help="Cut the run when an attempt leaves the declared search world."
+)
 @rlimit_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Recorded in the ledger.")
 @jobs_option
@@ -371,6 +374,7 @@ def evolve(
     attempts: int | None,
     budget: Fraction | None,
     gap: Fraction | None,
+    strict: bool,
     rlimit: int,
     seed: int,
     jobs: int,
@@ -385,18 +389,32 @@ def evolve(
         if not as_json:
             say(_headline(session))
         with _Watch(as_json) as watch:
-            session.evolve(Limits(attempts, budget, gap), watch)
+            session.evolve(Limits(attempts, budget, gap, strict), watch)
 
 
 @click.command()
 @click.argument("file")
 @click.argument("patch")
+@click.option(
+    "--target",
+    type=click.Choice(["agent", "searcher"]),
+    help="Whose code a JSON list of edits rewrites; the agent's where it is not given.",
+)
 @rlimit_option
 @jobs_option
 @json_option
 @click.pass_obj
-def propose(context: Context, file: str, patch: str, rlimit: int, jobs: int, as_json: bool) -> None:
-    """Take PATCH through the gate: an `agent { }` block whose items replace those of the same name, or a JSON list of edits.
+def propose(
+    context: Context,
+    file: str,
+    patch: str,
+    target: str | None,
+    rlimit: int,
+    jobs: int,
+    as_json: bool,
+) -> None:
+    """Take PATCH through the gate: an `agent { }` or `searcher { }` block whose items replace those of the same name, or a
+    JSON list of edits.
 
     The verdict is the exit code: 0 accepted, 10 refused, 20 undecided, 3 invalid.
     """
@@ -405,13 +423,13 @@ def propose(context: Context, file: str, patch: str, rlimit: int, jobs: int, as_
         _require_known(session, machine, file)
         text = read_text(patch)
         try:
-            edits = _edits(patch, text, session)
+            task, edits = _edits(patch, text, session, target)
         except FileFault as fault:
             if as_json:
                 _print_unread(session, fault)
             raise
-        faults = _faults(session, edits)
-        entry = session.propose(edits, patch)
+        faults = _faults(session, task, edits)
+        entry = session.propose(edits, patch, task)
         if as_json:
             _print_verdict(entry)
         else:
@@ -431,7 +449,7 @@ def revision(context: Context, file: str, as_json: bool) -> None:
     """Begin a new chapter with FILE's declarations and code: a person's act, which starts the sum of gains at zero."""
     from godel.checking import check_totality
     from godel.default_search import default_search
-    from godel.evolve import begin
+    from godel.evolve import begin, search_of
     from godel.gate import NotKept, require_kept
     from godel.history import read_history
     from godel.ledger import Kind
@@ -455,7 +473,7 @@ def revision(context: Context, file: str, as_json: bool) -> None:
         entry = begin(
             store,
             machine,
-            default_search(),
+            search_of(machine, default_search),
             source=source,
             seed=0,
             kind=Kind.REVISION,
@@ -495,7 +513,7 @@ def _open(
     """The machine's ledger, begun where there is none, with the gate of its chapter."""
     from godel.checking import check_totality
     from godel.default_search import default_search
-    from godel.evolve import Session, begin
+    from godel.evolve import Session, begin, search_of
     from godel.ledger import Kind
     from godel.store import Store
 
@@ -511,7 +529,7 @@ def _open(
             entry = begin(
                 store,
                 machine,
-                default_search(),
+                search_of(machine, default_search),
                 source=source,
                 seed=seed,
                 kind=Kind.GENESIS,
@@ -535,6 +553,7 @@ def _note_unkept(chapter: Chapter, entry: Entry) -> None:
 def _require_known(session: Session, machine: Machine, file: str) -> None:
     """FILE must be of the ledger's chapter: its declarations, and the first or the installed code."""
     from dsl.codec import digest_node
+    from dsl.search import SEARCHER
 
     history = session.history
     _require_same_machine(history, machine, file)
@@ -543,7 +562,24 @@ def _require_known(session: Session, machine: Machine, file: str) -> None:
             f"the declarations of {file} differ from those of the ledger's chapter",
             f"godel revision {file} begins a new chapter with them",
         )
-    if digest_node(machine.agent) not in (history.first, history.head):
+    agent = history.agent
+    own = None if machine.search is None else digest_node(machine.search)
+    if own != (history.search_digest if history.own_search else None):
+        raise usage(
+            f"the search of {file} differs from that of the ledger's chapter",
+            f"godel revision {file} begins a new chapter with it",
+        )
+    searcher = history.tasks[SEARCHER]
+    known = machine.searcher is None or digest_node(machine.searcher) in (
+        searcher.first,
+        searcher.head,
+    )
+    if not known:
+        raise usage(
+            f"the searcher of {file} is neither the chapter's first nor the installed one",
+            "godel propose takes a searcher block through the gate",
+        )
+    if digest_node(machine.agent) not in (agent.first, agent.head):
         raise usage(
             f"the code of {file} is neither the chapter's first program nor the installed one",
             "godel propose takes an agent block through the gate; "
@@ -561,25 +597,36 @@ def _require_same_machine(history: History, machine: Machine, file: str) -> None
         )
 
 
-def _edits(patch: str, text: str, session: Session) -> tuple[Edit, ...]:
-    """The edits that a patch stands for: as they are written, or what they change in the installed code."""
+def _edits(
+    patch: str, text: str, session: Session, target: str | None
+) -> tuple[str, tuple[Edit, ...]]:
+    """The task and the edits that a patch stands for: as they are written, or what they change in the installed code."""
     from dsl.errors import Diagnostic, DslError
-    from dsl.parser import parse_patch
+    from dsl.parser import parse_blocks
     from dsl.rewrite import RewriteError, derive_edits
+    from dsl.search import AGENT, SEARCHER
 
     if text.lstrip().startswith("["):
-        return _read_edits(patch, text)
-    old = session.head_code
+        return target or AGENT, _read_edits(patch, text)
     try:
-        edits = derive_edits(old, _merge(old, parse_patch(text)))
+        found = parse_blocks(text)
+        if found.search is not None:
+            message = "no rewrite reaches `search`: what is declared is changed by a `revision`"
+            raise DslError((Diagnostic("G001", message, found.search.span),))
+        if found.agent is not None and found.searcher is not None:
+            message = "a patch holds one block: each is proved by itself"
+            raise DslError((Diagnostic("G001", message, found.searcher.span),))
+        task, given = (AGENT, found.agent) if found.agent else (SEARCHER, found.searcher)
+        old = session.installed(task)
+        edits = derive_edits(old, _merge(old, cast(Any, given)))
     except DslError as error:
         raise FileFault(patch, text, error) from None
     except RewriteError as error:
-        found = DslError((Diagnostic("G007", str(error)),))
-        raise FileFault(patch, text, found) from None
+        broken = DslError((Diagnostic("G007", str(error)),))
+        raise FileFault(patch, text, broken) from None
     if not edits:
         raise usage(f"{patch} changes nothing")
-    return edits
+    return task, edits
 
 
 def _merge(code: Code, given: Code) -> Code:
@@ -615,7 +662,7 @@ def _read_edits(patch: str, text: str) -> tuple[Edit, ...]:
     raise FileFault(patch, text, DslError((found,)))
 
 
-def _faults(session: Session, edits: tuple[Edit, ...]) -> list[Diagnostic]:
+def _faults(session: Session, task: str, edits: tuple[Edit, ...]) -> list[Diagnostic]:
     """What is wrong with code that a patch brings, where it can be shown in the patch."""
     from dsl.errors import DslError
     from dsl.rewrite import RewriteError, apply_rewrite
@@ -624,7 +671,8 @@ def _faults(session: Session, edits: tuple[Edit, ...]) -> list[Diagnostic]:
     from proofs.kernel.totality import Broken
 
     try:
-        session.gate.chapter.program(apply_rewrite(session.head_code, edits))
+        new = apply_rewrite(session.installed(task), edits)
+        session.benches[task].gate.chapter.program(new)
     except RewriteError:
         return []
     except DslError as error:

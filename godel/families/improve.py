@@ -31,9 +31,12 @@ SWEPT_MAX = 4_000_000
 """How many pairs are gone through before the sweeps of a candidate stop."""
 
 
-def improve(*, states: str, rounds: int = 100, width: int = 4) -> Family:
-    """The family with these settings: `states` is `one`, `region` or `all`; at most `rounds` sweeps and `width` regions."""
-    shapes: Mapping[str, _Shape] = {"one": _one, "region": _region, "all": _all}
+def improve(*, states: str | int, rounds: int = 100, width: int = 4) -> Family:
+    """The family with these settings: `states` is `one` (or 1), `region` or `all`.
+
+    At most `rounds` sweeps are made, and `width` regions tried.
+    """
+    shapes: Mapping[str | int, _Shape] = {1: _one, "one": _one, "region": _region, "all": _all}
 
     def candidates(workplace: Workplace, program: Program) -> Iterator[Candidate]:
         try:

@@ -1,0 +1,94 @@
+"""The kinds of families that a `search` block may declare, and what can be set of each. Loads none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib import import_module
+from typing import TypeAlias
+
+from godel.families.family import Family
+
+Setting: TypeAlias = int | Fraction | str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A setting that is one of some words or numbers."""
+
+    values: tuple[Setting, ...]
+
+    def fits(self, value: Setting) -> bool:
+        """Whether the value may stand here."""
+        return value in self.values
+
+    @property
+    def wanted(self) -> str:
+        """What may stand here, in words."""
+        return "one of " + ", ".join(map(str, self.values))
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A setting that is a whole number within bounds."""
+
+    low: int = 1
+    high: int = 2**53
+
+    def fits(self, value: Setting) -> bool:
+        """Whether the value may stand here."""
+        return type(value) is int and self.low <= value <= self.high
+
+    @property
+    def wanted(self) -> str:
+        """What may stand here, in words."""
+        return f"a whole number from {self.low}" + (
+            f" to {self.high:,}" if self.high < 2**53 else ""
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """A setting that is text in quotes."""
+
+    def fits(self, value: Setting) -> bool:
+        """Whether the value may stand here."""
+        return isinstance(value, str) and bool(value.strip())
+
+    @property
+    def wanted(self) -> str:
+        """What may stand here, in words."""
+        return "text in quotes"
+
+
+Range: TypeAlias = Choice | Count | Quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Where a kind of family is made, what can be set of it, and which settings it cannot do without."""
+
+    module: str
+    options: Mapping[str, Range]
+    needed: tuple[str, ...] = ()
+
+    def make(self, name: str, settings: Mapping[str, Setting]) -> Family:
+        """A family of this kind with these settings."""
+        module = import_module(f"godel.families.{self.module}")
+        maker: Callable[..., Family] = getattr(module, name)
+        return maker(**settings)
+
+
+KINDS: Mapping[str, Kind] = {
+    "improve": Kind(
+        "improve",
+        {
+            "states": Choice(("one", "region", "all", 1)),
+            "rounds": Count(high=10_000),
+            "width": Count(high=1_000),
+        },
+        ("states",),
+    ),
+    "simplify": Kind("simplify", {}),
+}
