@@ -202,9 +202,6 @@ class _Elaboration:
             self._report(
                 "G069", "the world of a search has no action", where, "add `action try: Attempt`"
             )
-        for observe in self._of(s.Observe):
-            message = "a searcher reads the reports and nothing else"
-            self._report("G069", message, span_of_name(observe.span), "leave `observe` out")
         laws = {i.name: i for i in self.items if isinstance(i, s.Chance | s.Adversary)}
         if "outcome" not in laws:
             where = span_of_name(self.world.span)

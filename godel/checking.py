@@ -9,7 +9,7 @@ from dsl.check import check_machine
 from dsl.errors import Diagnostic, DslError
 from dsl.machine import Program
 from dsl.search import search_machine
-from godel.searching import read_families, read_prices
+from godel.searching import check_settings
 from godel.validity import describe_gap
 from proofs.kernel.chapter import Chapter, NotTotal
 from proofs.kernel.totality import Broken, Gap
@@ -43,8 +43,7 @@ def check_totality(machine: s.Machine, *, rlimit: int = TOTALITY_RLIMIT) -> Chec
     if machine.search is not None and search is not None:
         try:
             searched = _check_parts(search, rlimit)
-            read_families(machine.search, searched.chapter.task)
-            read_prices(machine.search, searched.chapter.task)
+            check_settings(machine.search, searched.chapter.task)
         except DslError as error:
             found += (d for d in error.diagnostics if d not in found)
     if found or checked is None:

@@ -86,8 +86,9 @@ class Search:
         self.switch = switch_of(tree)
         self.chapter = Chapter(elaborate_search(declarations, tree))
         task = self.task = self.chapter.task
-        self.families = read_families(tree, task)
-        self.prices = read_prices(tree, task)
+        check_settings(tree, task)
+        self.families = _read_families(tree, task, [])
+        self.prices = _read_prices(tree, task, [])
         self.attempt = cast(Enum, task.actions[0].type)
         (world,) = (i for i in tree.items if isinstance(i, s.SearchWorld))
         declared = {i.name for i in world.items if isinstance(i, s.State | s.Define)} | {"gain"}
@@ -259,13 +260,20 @@ def _members(task: Task) -> set[str]:
 # --- reading the block ---------------------------------------------------------------------------
 
 
-def read_families(tree: s.Search, task: Task) -> tuple[FamilyDeclaration, ...]:
-    """The families with their settings worked out. Raises DslError for kinds and settings that there are not."""
+def check_settings(tree: s.Search, task: Task) -> None:
+    """Raise DslError with everything that is wrong with the families and prices of a search."""
     faults: list[Diagnostic] = []
-    found = tuple(_read_family(family, task, faults) for family in families_of(tree))
+    _read_families(tree, task, faults)
+    _read_prices(tree, task, faults)
     if faults:
         raise DslError(tuple(faults))
-    return found
+
+
+def _read_families(
+    tree: s.Search, task: Task, faults: list[Diagnostic]
+) -> tuple[FamilyDeclaration, ...]:
+    """The families with their settings worked out."""
+    return tuple(_read_family(family, task, faults) for family in families_of(tree))
 
 
 def _read_family(family: s.Family, task: Task, faults: list[Diagnostic]) -> FamilyDeclaration:
@@ -277,8 +285,12 @@ def _read_family(family: s.Family, task: Task, faults: list[Diagnostic]) -> Fami
         return FamilyDeclaration(family.name, family.kind, target_of(family), None, ())
     ranges = {**kind.options, "rlimit": Count(high=2**53)}
     settings: dict[str, Setting] = {}
+    met: set[str] = set()
     for option in family.options:
         where = span_of_name(option.span)
+        if option.key in met:
+            faults.append(Diagnostic("G004", f"{option.key} is given twice", where))
+        met.add(option.key)
         if option.key == "target":
             if not isinstance(option.value, s.Target):
                 message = "the target is `agent` or `searcher`"
@@ -288,8 +300,6 @@ def _read_family(family: s.Family, task: Task, faults: list[Diagnostic]) -> Fami
             message = f"a family of kind {family.kind} has no setting {option.key}"
             hint = f"it has {', '.join(['target', *ranges])}"
             faults.append(Diagnostic("G070", message, where, help=hint))
-        elif option.key in settings:
-            faults.append(Diagnostic("G004", f"{option.key} is given twice", where))
         else:
             value = _constant(option.value, task, faults)
             if value is not None and not ranges[option.key].fits(value):
@@ -338,9 +348,8 @@ def _constant(
     return number
 
 
-def read_prices(tree: s.Search, task: Task) -> Prices:
-    """The prices worked out. Raises DslError for units that are not positive, and for negative prices."""
-    faults: list[Diagnostic] = []
+def _read_prices(tree: s.Search, task: Task, faults: list[Diagnostic]) -> Prices:
+    """The prices worked out: units are positive, prices not negative."""
     found = dict(PRICES)
     for prices in (i for i in tree.items if isinstance(i, s.Prices)):
         for price in prices.entries:
@@ -355,6 +364,4 @@ def read_prices(tree: s.Search, task: Task) -> Prices:
                 faults.append(Diagnostic("G067", message, price.value.span))
             else:
                 found[price.name] = number
-    if faults:
-        raise DslError(tuple(faults))
     return Prices(**found)

@@ -142,12 +142,12 @@ class _Verifier:
         chapter, lineage = self.chapters[task], self.history.tasks[task]
         outcome = "accepted" if entry.kind in WON else entry.kind.value
         self._same(entry, "the outcome", outcome, body["outcome"])
+        base = lineage.head if body["try"] is None else lineage.base
+        self._same(entry, "the parent", base, body["parent"])
         self._decision(entry, body, task)
         waits = body["try"] is not None and self.history.search.switch == "held" and task == AGENT
         if entry.kind in WON and (entry.kind is Kind.HELD) != waits:
             raise LedgerError("what is accepted is held as `switch` says", seq=entry.seq)
-        base = lineage.head if body["try"] is None else lineage.base
-        self._same(entry, "the parent", base, body["parent"])
         steps = chapter.steps
         gain = Fraction(0)
         if entry.kind is not Kind.EMPTY:
@@ -179,7 +179,7 @@ class _Verifier:
         if family is None:
             raise LedgerError(f"{body['try']!r} is no family", seq=entry.seq)
         self._same(entry, "the family", body["try"], body["family"])
-        self._same(entry, "the target", family.target, task)
+        self._same(entry, "the task", family.target, task)
         self._decided(entry, body)
 
     def _decided(self, entry: Entry, body: Mapping[str, Any]) -> None:
@@ -322,7 +322,7 @@ class _Verifier:
             raise LedgerError(f"it ended for no known cause: {body['cause']!r}", seq=entry.seq)
         if body["cause"] in DECLARED:
             found = history.cause_to_end or history.decide()
-            self._same(entry, "the cause", found, body["cause"])
+            self._same(entry, "the searcher's decision, or the horizon", found, body["cause"])
         if (body["optimality"] is None) != (body["certificate"] is None):
             raise LedgerError("a claim and its certificate come together", seq=entry.seq)
         if (body["optimality"] is None) == (body["reason"] is None):

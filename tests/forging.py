@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
+import re
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,11 +14,10 @@ from typing import Any
 
 from dsl import syntax as s
 from dsl.codec import canonical_json, decode_json, digest
-from dsl.parser import parse_machine, parse_patch
+from dsl.parser import parse_blocks, parse_machine, parse_patch
 from dsl.rewrite import Edit, Replace, derive_edits, replace_at
-from godel.evolve import Limits, Session, begin, check_out
+from godel.evolve import Limits, SearchFile, Session, begin, check_out
 from godel.ledger import ORIGIN, Kind, derive_id
-from godel.searching import FamilyDeclaration, Prices, SearchDeclaration
 from godel.store import Store
 
 RLIMIT = 50_000_000
@@ -42,23 +41,25 @@ agent {
 """
 
 SEARCH = """
-machine track_search
-enum Attempt { stop, apply, patch, tidy }
-enum Outcome { none, accepted, refused, undecided, invalid, empty }
-environment {
-  state fails_patch: int 0..2 = 0
-  state fails_tidy: int 0..2 = 0
-  state wins_tidy: int 0..3 = 0
-  state spent: int 0..40 = 0
-  state applied: int 0..90 = 0
-  action try: Attempt
-  chance outcome: Outcome = { accepted: 1/2, refused: 1/2 }
-  chance gain: int 0..30 = { 1: 1 }
-  chance cost: int 0..8 = { 1: 1 }
-  reward = if outcome == accepted then gain else 0
+search {
+  family patch = improve(states: one)
+  family tidy  = simplify()
+  prices { gain_unit: 1/10, cost_unit: 50_000, rlimit: 1/20, family_step: 1, check_step: 1 }
+  world {
+    report fails_patch: int 0..2
+    report fails_tidy: int 0..2
+    report wins_tidy: int 0..3
+    report spent: int 0..40
+    report applied: int 0..90
+    action try: Attempt
+    chance outcome: Outcome = { accepted: 1/2, refused: 1/4, empty: 1/4 }
+    chance gain: int 0..30 = { for i in 0..30: i: 1/31 }
+    chance cost: int 0..8 = { 0: 1/2, 1: 1/2 }
+    reward = if outcome == accepted then gain else 0
+  }
+  utility { horizon 9 }
 }
-utility { horizon 9 }
-agent {
+searcher {
   policy {
     try = if fails_patch < 2 then patch else if fails_tidy < 2 and wins_tidy < 2 then tidy else stop
   }
@@ -66,20 +67,14 @@ agent {
 """
 
 
-def search_of(text: str = SEARCH, **prices: Fraction) -> SearchDeclaration:
+def search_of(text: str = SEARCH, **prices: int) -> SearchFile:
     """The declared search, perhaps at other prices."""
-    families = (
-        FamilyDeclaration("patch", "improve", (("states", "one"),)),
-        FamilyDeclaration("tidy", "simplify", ()),
-    )
-    usual = Prices(
-        gain_unit=Fraction(1, 10),
-        cost_unit=Fraction(50_000),
-        rlimit=Fraction(1, 20),
-        family_step=Fraction(1),
-        check_step=Fraction(1),
-    )
-    return SearchDeclaration(families, replace(usual, **prices), parse_machine(text))
+    for name, price in prices.items():
+        text, count = re.subn(f"{name}: [0-9_/]+", f"{name}: {price}", text)
+        assert count == 1
+    found = parse_blocks(text)
+    assert found.search is not None and found.searcher is not None
+    return SearchFile(found.search, found.searcher, own=False)
 
 
 @dataclass(slots=True)

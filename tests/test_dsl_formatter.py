@@ -180,10 +180,39 @@ def test_file_that_does_not_parse_is_refused() -> None:
         format_source("machine m const A = ")
 
 
-def test_file_with_a_construct_of_a_later_version_is_refused() -> None:
-    with pytest.raises(DslError) as caught:
-        format_source(EXAMPLE + "search { switch held }\n")
-    assert [d.code for d in caught.value.diagnostics] == ["G005"]
+EMPTY = "utility { discount 1/2 }\n\nagent { policy { x = true } }\n\n"
+SEARCH = """\
+search {
+  family patch = improve(states: one)    # dear
+  family self_improving_family_of_a_long_name = improve(
+    target: searcher,
+    states: one,
+    rlimit: 500_000,
+    width: 12,    # wide
+  )
+  switch held    # waits
+  prices { gain_unit: 1/10, cost_unit: 10_000 }
+
+  # assumed
+  world {
+    report fails_patch: int 0..2
+    action try: Attempt
+    chance outcome: Outcome = { refused: 1 }
+    reward = 0
+  }
+
+  utility { horizon 3 }
+  require low: always fails_patch <= 2
+}
+
+searcher { policy { try = stop } }    # never
+"""
+
+
+def test_search_and_searcher_keep_their_comments() -> None:
+    machine = "machine m\n\nenvironment {\n  state x: bool = false\n}\n\n"
+    assert format_source(machine + EMPTY + SEARCH) == machine + EMPTY + SEARCH
+    assert format_source(SEARCH) == SEARCH
 
 
 LATER = """\

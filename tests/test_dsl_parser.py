@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dsl import syntax as s
 from dsl.codes import CODES
 from dsl.errors import Diagnostic, DslError
-from dsl.parser import Unsupported, parse_expression, parse_machine, parse_patch
+from dsl.parser import parse_blocks, parse_expression, parse_machine, parse_patch
 
 A, B, C = s.Name("a"), s.Name("b"), s.Name("c")
 LAMP = """\
@@ -530,29 +530,56 @@ def test_agent_needs_exactly_one_policy_without_a_name() -> None:
         assert {d.code for d in faults(LAMP.replace(policy, broken))} == {"G045"}
 
 
-# --- the parts that this version does not support --------------------------------------------------
+# --- search and searcher ---------------------------------------------------------------------------
+
+SEARCH = 'search { family f = improve(states: 1, target: agent, note: "a, b") switch held prices { rlimit: 1/2, } }'
+
+
+def test_search_and_searcher_are_read_as_they_stand() -> None:
+    searcher = "searcher { memory m: bool = true policy { try = stop m' = false } policy p { try = stop } }"
+    machine = parse_machine(LAMP + SEARCH + searcher)
+    assert machine.search is not None and machine.searcher is not None
+    family, switch, prices = machine.search.items
+    assert family == s.Family(
+        "f",
+        "improve",
+        (
+            s.Option("states", s.IntLit(1)),
+            s.Option("target", s.Target("agent")),
+            s.Option("note", s.Text("a, b")),
+        ),
+    )
+    assert switch == s.Switch("held")
+    assert prices == s.Prices((s.Price("rlimit", s.RatLit(Fraction(1, 2))),))
+    assert [slot.name for slot in machine.searcher.slots] == ["m", "main", "p"]
 
 
 @pytest.mark.parametrize(
-    "block",
+    ("blocks", "codes"),
     [
-        "search { family f = improve(states: 1, target: agent) switch held prices { rlimit: 1/2 } }",
-        "search { world { report held: int 0..3 reward = held & 1 } utility { horizon 3 } }",
-        "search { require safe: always held < 3 }",
-        "searcher { memory m: bool = true policy { try = stop m' = false } policy p { try = stop } }",
+        (SEARCH, ["G040"]),
+        ("searcher { policy { try = stop } }", ["G040"]),
+        (SEARCH + SEARCH + "searcher { policy { try = stop } }", ["G046"]),
+        (SEARCH + "searcher { policy { try = stop } }" * 2, ["G046"]),
+        (SEARCH + "searcher { }", ["G045"]),
+        (SEARCH + "searcher { policy p { try = stop } }", ["G045"]),
     ],
 )
-def test_block_of_a_later_version_is_named_once_and_the_rest_is_read(block: str) -> None:
-    with pytest.raises(Unsupported) as caught:
-        parse_machine(LAMP + block)
-    (found,) = caught.value.diagnostics
-    assert (found.code, found.span.line) == ("G005", LAMP.count("\n") + 1)
-    assert caught.value.tree == parse_machine(LAMP)
+def test_search_and_searcher_come_together_and_once(blocks: str, codes: list[str]) -> None:
+    assert [d.code for d in faults(LAMP + blocks)] == codes
 
 
-def test_blocks_of_a_later_version_are_reported_with_what_is_wrong_elsewhere() -> None:
-    text = LAMP.replace("policy {", "policy main {") + "search { } searcher { policy { } }"
-    assert [d.code for d in faults(text)] == ["G045", "G005", "G005"]
+def test_patches_hold_blocks_each_at_most_once() -> None:
+    agent, searcher = "agent { policy { press = true } }", "searcher { policy { try = stop } }"
+    found = parse_blocks(f"{searcher} {SEARCH} {agent}")
+    assert found.agent == parse_patch(agent)
+    assert found.searcher is not None and found.search is not None
+    for broken in (agent * 2, searcher * 2, SEARCH * 2):
+        with pytest.raises(DslError):
+            parse_blocks(broken)
+    for other in (searcher, SEARCH, agent + searcher):
+        with pytest.raises(DslError):
+            parse_patch(other)
 
 
 # --- whatever comes in -----------------------------------------------------------------------------

@@ -32,11 +32,12 @@ from dsl.errors import DslError
 from dsl.parser import parse_machine
 from dsl.rewrite import Replace, encode_edits
 from godel.cli.describe import describe_entry
+from godel.evolve import SearchFile
 from godel.ledger import Kind, LedgerError, derive_id
 from godel.prooffile import ProofFile, check_proof, decode_proof, encode_proof
-from godel.searching import encode_search
 from godel.store import Store
 from godel.verify import verify
+from proofs.kernel.chapter import Chapter
 from proofs.kernel.theorem import CertificateError
 
 Json = Any
@@ -210,18 +211,26 @@ def other_search(before: str, after: str) -> Callable[[Forged], None]:
 
     def forge(ledger: Forged) -> None:
         assert before in SEARCH
-        data = encode_search(search_of(SEARCH.replace(before, after)))
-        ledger.first("genesis")["search"] = ledger.file(data)
+        put_search(ledger, search_of(SEARCH.replace(before, after)))
 
     return forge
+
+
+def put_search(ledger: Forged, search: SearchFile) -> None:
+    """Put another search into genesis."""
+    genesis = ledger.first("genesis")
+    genesis["search"] = ledger.file(encode_tree(search.search))
+    genesis["searcher"] = ledger.file(encode_tree(search.searcher))
+    for number, kind in enumerate(ledger.kinds):
+        if kind == "ended":
+            ledger.bodies[number]["searcher"] = genesis["searcher"]
 
 
 def other_prices(**prices: int) -> Callable[[Forged], None]:
     """Other prices in genesis."""
 
     def forge(ledger: Forged) -> None:
-        data = encode_search(search_of(**{n: Fraction(p) for n, p in prices.items()}))
-        ledger.first("genesis")["search"] = ledger.file(data)
+        put_search(ledger, search_of(**prices))
 
     return forge
 
@@ -308,7 +317,7 @@ def attempt_to_stop(ledger: Forged) -> None:
     """An attempt on `stop`, which is no family, by a searcher that decides to stop."""
     ledger.drop(*range(1, len(ledger.kinds)))
     search = SEARCH.replace("try = if fails_patch < 2 then", "try = if true then stop else if fails_patch < 2 then")  # fmt: skip
-    ledger.bodies[0]["search"] = ledger.file(encode_search(search_of(search)))
+    put_search(ledger, search_of(search))
     body = copy.deepcopy(real_ledger().first("empty"))
     body.update({"try": "stop", "family": "stop", "step": 0, "parent": ledger.bodies[0]["code"]})
     ledger.kinds.append("empty")
@@ -413,14 +422,14 @@ FORGERIES: list[tuple[str, Callable[[Forged], None], str]] = [
     ("costs", change("undecided", "costs", "family_steps", to="0"), "is no count"),
     ("costs", change("undecided", "costs", "rlimit", to=10**9), "cost"),
     ("searcher that decides otherwise", other_search("fails_patch < 2", "fails_patch < 1"), "decision"),
-    ("search with a nearer horizon", other_search("horizon 9", "horizon 2"), "beyond the horizon"),
+    ("search with a nearer horizon", other_search("horizon 9", "horizon 2"), "after the end of the episode .horizon"),
     ("reports that saturate sooner", other_search("fails_patch: int 0..2", "fails_patch: int 0..1"), "decision"),
     ("gain of another top", other_search("gain: int 0..30", "gain: int 0..3"), "gain"),
     ("prices", other_prices(gain_unit=1), "gain"),
     ("prices", other_prices(cost_unit=1), "cost"),
     ("price of nothing", other_prices(cost_unit=0), "."),
     ("gain for nothing", other_prices(gain_unit=0), "."),
-    ("search without Attempt", other_search("enum Attempt { stop, apply, patch, tidy }", "enum Attempt { apply, stop, patch, tidy }"), "must list stop, apply"),
+    ("search without try", other_search("action try: Attempt", "action attempt: Attempt"), "the only action of a search"),
     ("searcher that may fail", other_search("try = if fails_patch < 2 then", "try = if 1 div (1 - fails_patch) == 7 then stop else if fails_patch < 2 then"), "."),
     ("attempt to stop", attempt_to_stop, "stop"),
     # declarations
@@ -924,8 +933,9 @@ def a_proof(kind: str = "accepted") -> ProofFile:
     ledger = real_ledger()
     body, blobs = ledger.first(kind), ledger.blobs
     ended = kind == "ended"
+    declared = decode_tree(blobs[ledger.first("genesis")["declarations"]], s.Declarations)
     return ProofFile.from_blobs(
-        declarations=blobs[ledger.first("genesis")["declarations"]],
+        Chapter(cast(s.Declarations, declared)),
         old=None if ended else blobs[body["parent"]],
         new=blobs[body["code"] if ended else body["result"]],
         requirement=None,

@@ -502,7 +502,11 @@ TEXT_ATTACKS = [
     ("the sensors", f"agent {{ observe temp {POLICY} }}", "G001"),
     ("the requirements", "require cosy: always temp <= 40", "G001"),
     ("the families", "search { family all = improve() }", "G001"),
-    ("the searcher", "searcher { policy { try = stop } }", "G005"),
+    (
+        "the families of a search",
+        "search { family f = improve(states: one) } agent { policy { heater = off } }",
+        "G001",
+    ),
     ("the machine", f"machine thermostat agent {{ {POLICY} }}", "G001"),
     ("the kernel", f"agent {{ kernel {{ }} {POLICY} }}", "G001"),
     (
