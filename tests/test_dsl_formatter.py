@@ -183,8 +183,8 @@ def test_file_that_does_not_parse_is_refused() -> None:
 EMPTY = "utility { discount 1/2 }\n\nagent { policy { x = true } }\n\n"
 SEARCH = """\
 search {
-  family patch = improve(states: one)    # dear
-  family self_improving_family_of_a_long_name = improve(
+  family patch   = improve(states: one)    # dear
+  family improve = improve(
     target: searcher,
     states: one,
     rlimit: 500_000,
