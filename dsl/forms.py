@@ -209,7 +209,7 @@ FORMS: tuple[Form, ...] = (
     ),
     Form(
         r"=(?!=)",
-        rf"(?<!\w)(unknown|adversary|action)\s+{_NAME}\s*:[^={{}}#\n]*(?<!\.)\Z",
+        rf"(?<!\w)(unknown|adversary|action)\s+{_NAME}\s*:[^={{}}#'\n]*(?<!\.)\Z",
         "",
         "a start where none can stand",
         lambda _, b: _without_start(b),
