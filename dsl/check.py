@@ -15,6 +15,7 @@ from dsl.infer import Faults, Scope
 from dsl.interp import Globals
 from dsl.machine import Program, Task
 from dsl.scope import ScopeBuilder
+from dsl.span import span_of_name
 from dsl.types import Type
 
 __all__ = ["check_code", "check_declarations", "check_expression", "check_machine"]
@@ -26,7 +27,11 @@ def check_machine(machine: s.Machine) -> tuple[Task, Program]:
         task = check_declarations(machine.declarations)
     except DslError as error:
         raise DslError(tuple(_of_code(d, machine.agent) for d in error.diagnostics)) from None
-    return task, check_code(task, machine.agent)
+    try:
+        return task, check_code(task, machine.agent)
+    except DslError as error:
+        found = (_of_requirement(d, machine.declarations) for d in error.diagnostics)
+        raise DslError(tuple(found)) from None
 
 
 def check_declarations(declarations: s.Declarations) -> Task:
@@ -56,6 +61,17 @@ def _of_code(diagnostic: Diagnostic, code: s.Code) -> Diagnostic:
             what = "memory" if isinstance(slot, s.Memory) else f"a {type(slot).__name__.lower()}"
             message = f"{slot.name} cannot be read here: it is {what} of the code, and no declaration reads code"
             return replace(diagnostic, code="G011", message=message, help=None)
+    return diagnostic
+
+
+def _of_requirement(diagnostic: Diagnostic, declarations: s.Declarations) -> Diagnostic:
+    """What is said of a policy that is missing, where a requirement uses it."""
+    for item in declarations.requirements:
+        if diagnostic.code == "G062" and isinstance(item, s.Reach):
+            if diagnostic.message.startswith(
+                f"the requirement {item.name} uses a policy {item.policy},"
+            ):
+                return replace(diagnostic, span=span_of_name(item.span, 1))
     return diagnostic
 
 

@@ -95,8 +95,10 @@ def _assumption(
     (op,) = condition.ops
     if op not in ("<=", ">=", "=="):
         message = f"an assumption compares with <=, >= or ==, found {op}"
-        strict = op in ("<", ">")
-        faults.add("G054", message, condition, help=f"{op}=" if strict else None)
+        hint = "an assumption cannot cut out single values: leave it out"
+        if op in ("<", ">"):
+            hint = f"write {op}=, which leaves the border in"
+        faults.add("G054", message, condition, help=hint)
         return None
     place.expect(condition, Bool(), {}, "an assumption")
     if len(faults.found) > before:

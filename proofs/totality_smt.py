@@ -14,6 +14,7 @@ from math import prod
 from typing import Any, cast
 
 from dsl import syntax as s
+from dsl.blame import names_behind
 from dsl.interp import EvaluationFault, Evaluator, require_range
 from dsl.machine import Always, Program, Task
 from dsl.scope import names_read
@@ -592,12 +593,30 @@ class _Finder:
                 if root.kind is not None:
                     require_range(root.kind, result, root.what, root.tree)
         except EvaluationFault as fault:
-            shown = tuple((v.name, v.type, point[v.name]) for _, v in free)
+            made_of = {name: (value,) for name, value, _ in root.before}
+            names = names_behind(root.tree, fault.node, lambda name: made_of.get(name, ()))
+            if names is not None:
+                names |= self._tied(names)
+            shown = tuple(
+                (v.name, v.type, point[v.name]) for _, v in free if names is None or v.name in names
+            )
             return Broken(fault.code, fault.message, fault.node, shown, fault.met)
         at = ", ".join(f"{name} = {value}" for name, value in point.items())
         return self._doubt(
             f"our encoding disagrees with the interpreter: {self.obligation.what}, but not for Z3 at {at}"
         )
+
+    def _tied(self, names: set[str]) -> set[str]:
+        """What else is shown of a point: the names in the conditions on those that are shown."""
+        task = self.listing.task
+        found: set[str] = set()
+        for chosen, conditions in (
+            (task.adversaries, task.adversary_conditions),
+            (task.any_states, task.start_conditions),
+        ):
+            if not names.isdisjoint(v.name for v in chosen):
+                found.update(*map(names_read, conditions))
+        return found
 
     def _replay_choice(
         self,
