@@ -410,8 +410,9 @@ def propose(context: Context, file: str, patch: str, rlimit: int, jobs: int, as_
             if as_json:
                 _print_unread(session, fault)
             raise
-        faults = _faults(session, edits)
-        entry = session.propose(edits, patch)
+        with _Watch(as_json, "proving"):
+            faults = _faults(session, edits)
+            entry = session.propose(edits, patch)
         if as_json:
             _print_verdict(entry)
         else:
@@ -476,7 +477,8 @@ def _in_order(file: str, source: str, work: Any) -> Any:
     from dsl.errors import DslError
 
     try:
-        return work()
+        with _Watch(False, "checking"):
+            return work()
     except DslError as error:
         raise FileFault(file, source, error) from None
 
@@ -666,15 +668,15 @@ def _headline(session: Session) -> str:
 class _Watch:
     """Prints entries as they are made; on a terminal, shows that something is going on between them."""
 
-    def __init__(self, as_json: bool) -> None:
-        self.as_json = as_json
+    def __init__(self, as_json: bool, doing: str = "searching") -> None:
+        self.as_json, self.doing = as_json, doing
         self.status: Any = None
 
     def __enter__(self) -> _Watch:
         if is_terminal() and sys.stdout.isatty() and not self.as_json:
             from rich.console import Console
 
-            self.status = Console(stderr=True).status("searching …")
+            self.status = Console(stderr=True).status(f"{self.doing} …")
             self.status.start()
         return self
 
@@ -691,5 +693,5 @@ class _Watch:
             self.status.stop()  # or the line would be printed into the one that moves
         say(describe_entry(entry))
         if self.status is not None and entry.kind.value != "ended":
-            self.status.update(f"searching … {entry.seq} entries")
+            self.status.update(f"{self.doing} … {entry.seq} entries")
             self.status.start()
