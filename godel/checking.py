@@ -36,7 +36,7 @@ def check_totality(machine: s.Machine, *, rlimit: int = TOTALITY_RLIMIT) -> Chec
         kernel = error.gaps
     solver: list[Gap] = []
     for part in (None, program):
-        broken, unproved, _ = find_broken(task, part, rlimit=rlimit)
+        broken, unproved, _ = find_broken(task, part, rlimit=rlimit, proved=not kernel)
         solver += [*broken, *unproved]
     found = _merge(kernel, solver)
     if found:
