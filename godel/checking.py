@@ -60,7 +60,9 @@ def _merge(kernel: list[Gap], solver: list[Gap]) -> list[Diagnostic]:
             "G017",
             f"neither proved nor broken: {gap.message}",
             gap.node.span,
-            help="narrow the ranges, or guard the expression with a test",
+            help="narrow the ranges, guard the expression with a test, or clamp it"
+            if gap.code == "G012"
+            else "narrow the ranges, or guard the expression with a test",
         )
         for gap in open_places.values()
     ]
