@@ -87,7 +87,8 @@ def _assumption(
     before = len(faults.found)
     if not isinstance(condition, s.Compare) or len(condition.ops) != 1:
         hint = "write each as an `assume` of its own"
-        if not isinstance(condition, s.Compare):
+        joined = isinstance(condition, s.Binary) and condition.op == "and"
+        if not isinstance(condition, s.Compare) and not joined:
             hint = "assume 2 * p <= q"
         message = "an assumption is one comparison <=, >= or == of linear expressions"
         faults.add("G054", message, condition, help=hint)

@@ -295,7 +295,8 @@ class CodeChecker:
             return None
         if what is None:
             self.inner.scope.faulty.add(name)
-            return self.inner.unknown(name, statement, self.actions, "action", index=0)
+            hint = None if get_close_matches(name, self.actions, n=1) else f"let {name} = …"
+            return self.inner.unknown(name, statement, self.actions, "action", index=0, hint=hint)
         message = f"{name} is {what}; a policy assigns actions"
         self.faults.add("G023", message, statement, name=0)
         return None

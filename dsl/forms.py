@@ -137,6 +137,8 @@ def _next_value(at: Match, before: Match) -> str:
 _DRAW = "write `= { value: weight, … }`, as in `{ true: 1/2, false: 1/2 }`; what is not drawn is `let c = …`"
 _REACH = "the form is `within k reach Q from P using F`"
 _DEF = "a function is written `def NAME(x: T, …): T = e`"
+_ARRAY = "an array is `array[n] of T`, or `array[E] of T` for the members of an enum E"
+_FOLD = "write `fold n = start for i in a..b: value`"
 _WITH = "a copy with other entries is `a with { i: e, … }`"
 _NAME = r"[A-Za-z_]\w*"
 
@@ -216,7 +218,7 @@ FORMS: tuple[Form, ...] = (
         "G001",
     ),
     Form(
-        r"=(?!=)",
+        r"",
         rf"\b(state|chance|memory|param|table|unknown|adversary|action)\s+({_NAME})\s*\Z",
         "COLON",
         "",
@@ -264,6 +266,133 @@ FORMS: tuple[Form, ...] = (
         "BITS BOOL",
         "a body after `:`",
         _DEF,
+    ),
+    Form(
+        r"=|\(|:",
+        r"\benum\s+\w+\s*\Z",
+        "LBRACE",
+        "",
+        "members stand in braces: `enum NAME { member, … }`",
+        "G001",
+    ),
+    Form(
+        r"\{",
+        r"\b(?:table|param|memory|const)\s+\w+\s*(?::[^={}#]*)?=\s*\Z",
+        "LPAR MATCH",
+        "",
+        "an array lists its entries, by members in their order: `[1, 2]`",
+        "G001",
+    ),
+    Form(r"[<(\w]", r"\barray\s*(?:\[[^\]]*\]\s*)?\Z", "", "", _ARRAY, "G001"),
+    Form(r"[=,)]", r":\s*(?:int|rat)\s*\[\s*\w+\s*\]\s*\Z", "DOTS", "", _ARRAY, "G001"),
+    Form(r"[\[<]", r":\s*\Z|\bof\s*\Z", "BITS BOOL", "", _ARRAY, "G001"),
+    Form(
+        rf"(?P<name>{_NAME})",
+        rf"\bdef\s+\w+\s*\([^)]*?({_NAME}|int|rat|bool)\s*\Z",
+        "COLON",
+        "",
+        lambda at, b: f"the type stands behind the name: `{at['name']}: {b[1]}`",
+        "G001",
+    ),
+    Form(
+        rf"(rat|int|bool)\s+(?P<name>{_NAME})",
+        r"\b(state|memory|param|table|chance|action|unknown|adversary)\s+\Z",
+        "NAME",
+        "",
+        lambda at, b: f"the type stands behind the name: `{b[1]} {at['name']}: {at[1]} …`",
+        "G001",
+    ),
+    Form(
+        rf"(rat|int|bool)\s+(?P<name>{_NAME})",
+        r"\bdef\s+\w+\s*\((?:[^)]*,\s*)?\Z",
+        "NAME",
+        "",
+        lambda at, _: f"the type stands behind the name: `{at['name']}: {at[1]}`",
+        "G001",
+    ),
+    Form(
+        r"-\s*\w",
+        r"\b(?:machine|enum|const|def|state|action|chance|policy|require)\s+\w+\Z",
+        "",
+        "",
+        "names are made of letters, digits and `_`",
+        "G001",
+    ),
+    Form(
+        r"\{",
+        r"\bmachine\s+\w+\s*\Z",
+        "ENVIRONMENT",
+        "",
+        "`machine NAME` stands alone; its blocks follow, without braces around them",
+        "G001",
+    ),
+    Form(
+        r"[\w:=]",
+        r"\b(?P<word>environment|utility|agent)\s*\Z",
+        "LBRACE",
+        "",
+        lambda _, b: f"write `{b['word']} {{ … }}`: there is one, and it has no name",
+        "G001",
+    ),
+    Form(r",", r"\butility\s*\{[^{}]*\Z", "NAME", "", "settings need no separator", "G001"),
+    Form(r"[^{\s]", r"\bfold\b[^:{}]*\Z", "FOR", "", _FOLD, "G001"),
+    Form(r"[^\w\s]", r"\bfold\s*\Z", "NAME", "", _FOLD, "G001"),
+    Form(
+        r"else\b", r"\{[^{}]*\Z", "LPAR MATCH", "", "every value is written with its weight", "G001"
+    ),
+    Form(
+        r"[\w(]",
+        r"=\s*any\s*\Z",
+        "WHERE",
+        "",
+        "write `= any`, or `= any where p`",
+        "G001",
+    ),
+    Form(
+        r"(?P<mark>if|when|with|such)\b",
+        r"\badversary\s+\w+\s*:[^={}\n]*\Z",
+        "WHERE",
+        "`{}` behind a type",
+        "what may be chosen is limited by `where p`",
+    ),
+    Form(
+        r"\.\.",
+        r"\[[^\[\]\n]*\Z",
+        "RSQB OPERATOR",
+        "",
+        "there are no slices; some entries of an array are `[for i in a..b: x[i]]`, the lower bits of x `bits[n](x)`",
+        "G001",
+    ),
+    Form(
+        r"(?P<mark>in)[ \t]*(?:\n|\}|#|\Z)",
+        r"(?:^|[{\n])[ \t]*let\s+\w+\s*=[^\n]*\Z",
+        "OPERATOR",
+        "`in` behind a `let` of its own line",
+        "a line `let n = e` has no `in`: what stands below reads it",
+    ),
+    Form(
+        r"reward\b",
+        r"\brequire\s+\w+\s*:[^{}]*\Z",
+        "LPAR MATCH",
+        "",
+        "a requirement reads states, actions and next values; a sum of rewards is kept in a state variable",
+        "G001",
+    ),
+    Form(r"policy\b|\"", r"\busing\s*\Z", "NAME", "the name alone is wanted", "write `using NAME`"),
+    Form(r"\w", r"\brequire\s+\w+\s*:\s*within\b[^{}]*\bwith\s*\Z", "LBRACE", "", _REACH, "G001"),
+    Form(
+        r";",
+        r"[\[{(][^\[\](){}]*\Z",
+        "COMMA",
+        "`;` between entries",
+        "entries are separated by `,`",
+    ),
+    Form(
+        r"%",
+        r"(?<![\w.])(\d+)\Z",
+        "",
+        "`%` is not part of the language",
+        lambda at, b: f"of a hundred it is `{b[1]}/100`; the remainder is `mod`",
     ),
     # --- items of an environment ---
     Form(

@@ -502,7 +502,8 @@ class Typer:
             return None
         found = join(left, right)
         if found is None:
-            code, hint = _mixed(left, right) or ("G009", None)
+            hint = "a test of bits is … != 0" if {type(left), type(right)} == {Bits, Bool} else None
+            code, hint = _mixed(left, right) or ("G009", hint)
             both = f"{show_type(left)} and {show_type(right)}"
             message = f"{what} must agree, found {both}" if what else f"{both} cannot be compared"
             self.faults.add(code, message, where, help=hint)
@@ -666,7 +667,9 @@ class Typer:
             for arg in args:
                 self.infer(arg, local)
             if name in local or name in self.scope.types or name in self.scope.members:
-                self.faults.add("G010", f"{name} is not a function", expr, name=0)
+                kind = local.get(name) or self.scope.types.get(name)
+                hint = f"{name}[…]" if isinstance(kind, Array) and kind is not UNKNOWN else None
+                self.faults.add("G010", f"{name} is not a function", expr, name=0, help=hint)
             elif name in self.scope.faulty:
                 pass
             elif name in self.scope.hidden:
@@ -768,9 +771,9 @@ class Typer:
         if array is None:
             return None
         if not isinstance(array, Array):
-            self.faults.add(
-                "G009", f"only arrays have an index, found {show_type(array)}", expr.array
-            )
+            message = f"only arrays have an index, found {show_type(array)}"
+            bit = "bit i of x is x >> i & 1" if isinstance(array, Bits) else None
+            self.faults.add("G009", message, expr.array, help=bit)
             return None
         self._fits_index(array, index, expr.index)
         return array.item
