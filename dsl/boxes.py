@@ -6,7 +6,7 @@ its values at the corners (Garloff, 1985).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import combinations, product
@@ -50,6 +50,13 @@ def bernstein(weight: Weight, box: Box) -> list[Weight]:
         raise PolynomialTooLarge(f"more than {COEFFICIENTS_MAX:,} Bernstein coefficients")
     if count * sum(d + 1 for d in degrees) > SHARES_MAX:
         raise PolynomialTooLarge(f"Bernstein coefficients of more than {SHARES_MAX:,} parts")
+    return coefficients(weight, names, degrees, box)
+
+
+def coefficients(
+    weight: Weight, names: Sequence[str], degrees: Sequence[int], box: Box
+) -> list[Weight]:
+    """The Bernstein coefficients of at least the polynomial's own degrees; other names stay in them."""
     numbers, under = whole_of(weight)
     # by the monomial in other names: whole numbers by exponents
     grouped: dict[Monomial, dict[tuple[int, ...], int]] = {}

@@ -189,17 +189,21 @@ def substitute(weight: Weight | int, values: Mapping[str, Fraction]) -> Weight:
     if not isinstance(weight, Polynomial):
         return Fraction(weight)
     numbers, under = whole_of(weight)
-    for name in sorted(names_of(weight) & values.keys()):
-        value, most = Fraction(values[name]), degree_of(weight, name)
-        above, below = value.numerator, value.denominator
-        total: dict[Monomial, int] = {}
-        for monomial, c in numbers.items():
-            exponent = next((e for n, e in monomial if n == name), 0)
-            rest = tuple(part for part in monomial if part[0] != name) if exponent else monomial
-            # over below ** most, whatever the exponent
-            total[rest] = total.get(rest, 0) + c * above**exponent * below ** (most - exponent)
-        numbers, under = total, under * below**most
-    return weight_of(numbers, under)
+    parts: list[tuple[Monomial, int, int]] = []
+    for monomial, above in numbers.items():
+        rest, below = monomial, 1
+        for part in monomial:
+            value = values.get(part[0])
+            if value is not None:
+                rest = tuple(p for p in rest if p is not part)
+                above *= value.numerator ** part[1]
+                below *= value.denominator ** part[1]
+        parts.append((rest, above, below))
+    common = lcm(*(below for _, _, below in parts))
+    total: dict[Monomial, int] = {}
+    for rest, above, below in parts:
+        total[rest] = total.get(rest, 0) + above * (common // below)
+    return weight_of(total, under * common)
 
 
 def show_weight(weight: Weight | int) -> str:
