@@ -6,20 +6,23 @@ its values at the corners (Garloff, 1985).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from itertools import combinations, product
-from math import comb
+from math import comb, lcm
 from typing import TypeAlias
 
 from dsl.polynomial import (
+    Monomial,
     PolynomialTooLarge,
     Weight,
     degree_of,
     names_of,
-    polynomial,
     substitute,
     terms_of,
+    weight_of,
+    whole_of,
 )
 
 Interval: TypeAlias = tuple[Fraction, Fraction]
@@ -47,39 +50,62 @@ def bernstein(weight: Weight, box: Box) -> list[Weight]:
         raise PolynomialTooLarge(f"more than {COEFFICIENTS_MAX:,} Bernstein coefficients")
     if count * sum(d + 1 for d in degrees) > SHARES_MAX:
         raise PolynomialTooLarge(f"Bernstein coefficients of more than {SHARES_MAX:,} parts")
-    # powers of t in x = low + t (high - low), then from the power basis to the Bernstein basis, one name at a time
-    rows: list[dict[tuple[int, ...], Weight]] = [{}]
-    for monomial, coefficient in terms_of(weight):
+    return coefficients(weight, names, degrees, box)
+
+
+def coefficients(
+    weight: Weight, names: Sequence[str], degrees: Sequence[int], box: Box
+) -> list[Weight]:
+    """The Bernstein coefficients of at least the polynomial's own degrees; other names stay in them."""
+    numbers, under = whole_of(weight)
+    # by the monomial in other names: whole numbers by exponents
+    grouped: dict[Monomial, dict[tuple[int, ...], int]] = {}
+    for monomial, number in numbers.items():
         exponents = dict(monomial)
         index = tuple(exponents.pop(name, 0) for name in names)
-        rest = polynomial({tuple(sorted(exponents.items())): coefficient})
-        rows[0][index] = rows[0].get(index, Fraction(0)) + rest
-    values = rows[0]
+        rest = tuple(sorted(exponents.items()))
+        grouped.setdefault(rest, {})[index] = number
+    # powers of t in x = low + t (high - low), then from the power basis to the Bernstein basis, one name at a time
     for axis, (name, d) in enumerate(zip(names, degrees, strict=True)):
-        values = _along(values, axis, d, *box[name])
-    zero = Fraction(0)
-    return [values.get(index, zero) for index in product(*(range(d + 1) for d in degrees))]
+        matrix, below = _basis(d, *box[name])
+        grouped = {rest: _along(values, axis, matrix) for rest, values in grouped.items()}
+        under *= below
+    points = product(*(range(d + 1) for d in degrees))
+    if grouped.keys() == {()}:
+        only = grouped[()]
+        return [Fraction(only.get(index, 0), under) for index in points]
+    return [weight_of({r: v.get(i, 0) for r, v in grouped.items()}, under) for i in points]
+
+
+@lru_cache(maxsize=4_096)
+def _basis(degree: int, low: Fraction, high: Fraction) -> tuple[tuple[tuple[int, ...], ...], int]:
+    """By exponent e the Bernstein coefficients of x^e over one denominator, which comes with them."""
+    common = lcm(low.denominator, high.denominator)
+    start = low.numerator * (common // low.denominator)
+    width = high.numerator * (common // high.denominator) - start
+    shares = lcm(*(comb(degree, j) for j in range(degree + 1)))
+    rows: list[tuple[int, ...]] = []
+    for e in range(degree + 1):
+        row = [0] * (degree + 1)
+        for j in range(e + 1):
+            # the coefficient of t^j in x^e, and the share of t^j in each Bernstein polynomial
+            factor = comb(e, j) * start ** (e - j) * width**j * common ** (degree - e)
+            for i in range(j, degree + 1):
+                row[i] += factor * comb(i, j) * (shares // comb(degree, j))
+        rows.append(tuple(row))
+    return tuple(rows), shares * common**degree
 
 
 def _along(
-    values: Mapping[tuple[int, ...], Weight], axis: int, degree: int, low: Fraction, high: Fraction
-) -> dict[tuple[int, ...], Weight]:
-    width, powers = high - low, dict[tuple[int, ...], Weight]()
+    values: Mapping[tuple[int, ...], int], axis: int, matrix: tuple[tuple[int, ...], ...]
+) -> dict[tuple[int, ...], int]:
+    found = dict[tuple[int, ...], int]()
     for index, value in values.items():
-        e = index[axis]
-        for j in range(e + 1):
-            # the coefficient of t^j in (low + width t)^e
-            factor = comb(e, j) * low ** (e - j) * width**j
+        before, after = index[:axis], index[axis + 1 :]
+        for i, factor in enumerate(matrix[index[axis]]):
             if factor:
-                at = (*index[:axis], j, *index[axis + 1 :])
-                powers[at] = powers.get(at, Fraction(0)) + value * factor
-    found = dict[tuple[int, ...], Weight]()
-    for index, value in powers.items():
-        j = index[axis]
-        for i in range(j, degree + 1):
-            at = (*index[:axis], i, *index[axis + 1 :])
-            share = Fraction(comb(i, j), comb(degree, j))
-            found[at] = found.get(at, Fraction(0)) + value * share
+                at = (*before, i, *after)
+                found[at] = found.get(at, 0) + value * factor
     return found
 
 

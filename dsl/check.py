@@ -16,6 +16,7 @@ from dsl.interp import Globals
 from dsl.machine import Program, Task
 from dsl.scope import ScopeBuilder
 from dsl.search import search_machine
+from dsl.span import span_of_name
 from dsl.types import Type
 
 __all__ = ["check_code", "check_declarations", "check_expression", "check_machine"]
@@ -29,7 +30,10 @@ def check_machine(machine: s.Machine) -> tuple[Task, Program]:
         task = check_declarations(machine.declarations)
         program = check_code(task, machine.agent)
     except DslError as error:
-        found += (_of_code(d, machine.agent) if task is None else d for d in error.diagnostics)
+        if task is None:
+            found += (_of_code(d, machine.agent) for d in error.diagnostics)
+        else:
+            found += (_of_requirement(d, machine.declarations) for d in error.diagnostics)
     try:
         search = search_machine(machine)
         if search is not None:
@@ -68,6 +72,17 @@ def _of_code(diagnostic: Diagnostic, code: s.Code) -> Diagnostic:
             what = "memory" if isinstance(slot, s.Memory) else f"a {type(slot).__name__.lower()}"
             message = f"{slot.name} cannot be read here: it is {what} of the code, and no declaration reads code"
             return replace(diagnostic, code="G011", message=message, help=None)
+    return diagnostic
+
+
+def _of_requirement(diagnostic: Diagnostic, declarations: s.Declarations) -> Diagnostic:
+    """What is said of a policy that is missing, where a requirement uses it."""
+    for item in declarations.requirements:
+        if diagnostic.code == "G062" and isinstance(item, s.Reach):
+            if diagnostic.message.startswith(
+                f"the requirement {item.name} uses a policy {item.policy},"
+            ):
+                return replace(diagnostic, span=span_of_name(item.span, 1))
     return diagnostic
 
 

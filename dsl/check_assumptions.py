@@ -87,7 +87,8 @@ def _assumption(
     before = len(faults.found)
     if not isinstance(condition, s.Compare) or len(condition.ops) != 1:
         hint = "write each as an `assume` of its own"
-        if not isinstance(condition, s.Compare):
+        joined = isinstance(condition, s.Binary) and condition.op == "and"
+        if not isinstance(condition, s.Compare) and not joined:
             hint = "assume 2 * p <= q"
         message = "an assumption is one comparison <=, >= or == of linear expressions"
         faults.add("G054", message, condition, help=hint)
@@ -95,8 +96,10 @@ def _assumption(
     (op,) = condition.ops
     if op not in ("<=", ">=", "=="):
         message = f"an assumption compares with <=, >= or ==, found {op}"
-        strict = op in ("<", ">")
-        faults.add("G054", message, condition, help=f"{op}=" if strict else None)
+        hint = "an assumption cannot cut out single values: leave it out"
+        if op in ("<", ">"):
+            hint = f"write {op}=, which leaves the border in"
+        faults.add("G054", message, condition, help=hint)
         return None
     place.expect(condition, Bool(), {}, "an assumption")
     if len(faults.found) > before:

@@ -177,12 +177,12 @@ class CodeChecker:
         main = [policy for policy in policies if policy.name == "main"]
         for extra in main[1:]:
             message = "a second policy without a name; code has exactly one"
-            self.faults.add("G004", message, extra, name=0)
+            self.faults.add("G045", message, extra, name=0)
         taken = self.inner.scope.declared("main") if "main" not in self.task.shared.types else None
         if not main:
             message = "code needs exactly one policy without a name, which acts"
             hint = f"leave out the name {named[0].name}" if len(named) == 1 else None
-            self.faults.add("G004", message, self.code, name=0, help=hint)
+            self.faults.add("G045", message, self.code, name=0, help=hint)
         elif taken and (self.code.slot("main") is not main[0] or len(self._called("main")) > 1):
             other = next(slot for slot in self._called("main") if slot is not main[0])
             self.faults.add("G007", "main is already the name of the policy", other, name=0)
@@ -295,7 +295,8 @@ class CodeChecker:
             return None
         if what is None:
             self.inner.scope.faulty.add(name)
-            return self.inner.unknown(name, statement, self.actions, "action", index=0)
+            hint = None if get_close_matches(name, self.actions, n=1) else f"let {name} = …"
+            return self.inner.unknown(name, statement, self.actions, "action", index=0, hint=hint)
         message = f"{name} is {what}; a policy assigns actions"
         self.faults.add("G023", message, statement, name=0)
         return None

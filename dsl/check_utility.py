@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from dsl import syntax as s
+from dsl.habits import FOREIGN_SETTINGS
 from dsl.interp import OPERATIONS
 from dsl.machine import UtilityValues
 from dsl.scope import SCALAR_MAX, ScopeBuilder
@@ -27,7 +28,9 @@ def check_utility(top: ScopeBuilder, utility: s.Utility) -> UtilityValues | None
                 faults.add("G004", "costs is given twice", setting, name=0)
             found["costs"] = _costs(top, setting)
         elif setting.key not in _SETTINGS:
-            top.unknown(setting.key, setting, _SETTINGS, "setting", index=0)
+            meant = FOREIGN_SETTINGS.get(setting.key)
+            hint = f"write {meant}" if meant else None
+            top.unknown(setting.key, setting, _SETTINGS, "setting", index=0, hint=hint)
             unknown = True
         elif setting.key in found:
             faults.add("G004", f"{setting.key} is given twice", setting, name=0)

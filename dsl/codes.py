@@ -35,8 +35,8 @@ CODES: Mapping[str, Page] = {
     "G002": _page(
         "a habit from another language",
         """
-        Something stands here that other languages have and this one writes differently. The hint says how it is
-        written.
+        Something stands here that other languages have and this one writes differently: a sign, a word, or the order
+        of some words. The hint says how it is written.
         """,
         "reward = if temp > 10 && temp < 20 then 1 else 0",
         "reward = if 10 < temp < 20 then 1 else 0",
@@ -197,8 +197,9 @@ CODES: Mapping[str, Page] = {
         "neither proved nor broken",
         """
         It could not be shown that this expression always has a value, and no values were found at which it has none.
-        Intervals lose what ties two expressions together, and there are too many values to try them all. Say the
-        same more plainly, give narrower ranges, or guard the expression with a test.
+        Intervals lose what ties two expressions together, and there are too many values to try them all: of rationals,
+        only some are tried. Say the same more plainly, give narrower ranges, guard the expression with a test, or put
+        what must stay in a range into `clamp`.
         """,
         """
         state far: int 0..1_000_000_000 = 1
@@ -254,7 +255,7 @@ CODES: Mapping[str, Page] = {
         "let all = [for i in 0..40: min(i, temp)]",
     ),
     "G022": _page(
-        "a type without finitely many values",
+        "a state, action or memory with no end of values",
         """
         What a policy chooses and remembers has finitely many values: `bool`, an enum, `int low..high`, `bits[n]`, or an
         array of these. A state variable may also be `rat low..high`; what else is rational is drawn, computed and
@@ -550,9 +551,9 @@ CODES: Mapping[str, Page] = {
     "G047": _page(
         "a range or a start is missing",
         """
-        What changes or is chosen has a type with finitely many values, so numbers there have a range `low..high`, both
-        ends counted. State and memory variables say where they start: a value; for state also a distribution
-        `{ value: weight, … }`, or `any`, which makes a world of each value.
+        What changes, is chosen or is unknown lies between a least and a greatest value: numbers there have a range
+        `low..high`, both ends counted, as in `int 0..9`. State and memory variables say where they start: a
+        value; for state also a distribution `{ value: weight, … }`, or `any`, which makes a world of each value.
         """,
         "state level: int 0..5",
         "state level: int 0..5 = 0",
@@ -636,7 +637,8 @@ CODES: Mapping[str, Page] = {
         "an assumption of another form",
         """
         `assume` takes one comparison, `<=`, `>=` or `==`, of two linear expressions in the rational unknowns. A chain
-        is two assumptions. There is no `<`: with it the values that are left would have no corners.
+        is two assumptions. There is no `<`: with it the values that are left would have no corners. `<=` leaves the
+        border in.
         """,
         """
         unknown p: rat 0..1
@@ -700,7 +702,7 @@ CODES: Mapping[str, Page] = {
         """,
     ),
     "G058": _page(
-        "a type with no end of values",
+        "an unknown or adversary with no end of values",
         """
         What nobody knows and what an adversary chooses has finitely many values, or is one number in a range of
         rationals, `rat low..high`.
@@ -757,7 +759,8 @@ CODES: Mapping[str, Page] = {
         "a policy that a requirement uses is missing",
         """
         `require … using NAME` promises a policy of that name, so code without it is incomplete, and a rewrite cannot
-        remove it. `using main` means the policy that acts.
+        remove it. In a machine file the message points at that NAME, which may also be misspelt. `using main` means
+        the policy that acts.
         """,
         "require cools: within 40 reach temp == 0 from true using cool",
         """

@@ -7,6 +7,14 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from dsl.errors import Diagnostic
+from dsl.forms import NEAR, find_form
+from dsl.habits import (
+    FOREIGN_ITEMS,
+    FOREIGN_OPERATORS,
+    FOREIGN_SETTINGS,
+    FOREIGN_TYPES,
+    HABITS,
+)
 from dsl.limits import span_at
 from dsl.span import Span
 from dsl.syntax import KEYWORDS
@@ -21,70 +29,27 @@ class Found:
     span: Span
 
 
-HABITS: tuple[tuple[str, str], ...] = (
-    ("===", "equality is `==`"),
-    ("!==", "inequality is `!=`"),
-    ("==>", "implication is `implies`"),
-    ("<=>", "two tests agree when `==` says so"),
-    ("&&", "write `and`"),
-    ("||", "write `or`"),
-    ("**", "there is no power operator; multiply, or write a `def`"),
-    ("//", "division that floors is `div`; a comment starts with `#`"),
-    ("/*", "a comment starts with `#` and ends with its line"),
-    (":=", "a definition is written with `=`"),
-    ("->", "implication is `implies`; the result of a `def` stands after `:`"),
-    ("=>", "implication is `implies`; an arm of a `match` is `pattern: value`"),
-    ("<>", "inequality is `!=`"),
-    ("++", "there is no `++`; write `+ 1`"),
-    ("+=", "nothing is updated in place; a next value is `x' = x + …`"),
-    ("-=", "nothing is updated in place; a next value is `x' = x - …`"),
-    ("!", "write `not`, or `!=` for inequality"),
-    ("%", "the remainder is `mod`"),
-    ("?", "a choice is written `if c then a else b`"),
-    (";", "items need no separator"),
-    ("$", "names are made of letters, digits and `_`"),
-    ("@", "names are made of letters, digits and `_`"),
-    ('"', "there are no strings; use the members of an `enum`"),
-    ("'", "only the name of a state variable takes a `'`: its next value"),
-    ("\u2264", "write `<=`"),
-    ("\u2265", "write `>=`"),
-    ("\u2260", "write `!=`"),
-    ("\u2227", "write `and`"),
-    ("\u2228", "write `or`"),
-    ("\u00ac", "write `not`"),
-    ("\u2192", "implication is `implies`"),
-    ("\u21d2", "implication is `implies`"),
-    ("\u00d7", "write `*`"),
-    ("\u00f7", "write `/`, or `div` to floor"),
-    ("\u2212", "write `-`"),
-    ("\u2019", "the next value of `x` is `x'`, with a straight quote"),
-    ("\ufeff", "save the file as UTF-8 without a byte order mark"),
-)
-"""What people bring along from other languages, longest first where one begins another."""
-
-_EXACT = "numbers are exact here: write `rat`, or `rat low..high`; `0.05` is exactly 1/20"
-_WHOLE = "write `int low..high`, or `int` in a parameter or a result"
-_MACHINE_WORD = "write `bits[n]` for arithmetic modulo 2^n, or `int low..high`"
-_TEXT = "there are no strings; declare an `enum` of what may be said"
-_LIST = "write `array[n] of T`"
-FOREIGN_TYPES: dict[str, str] = {
-    **dict.fromkeys(("float", "double", "real", "Float", "Real", "decimal", "number"), _EXACT),
-    **dict.fromkeys(("integer", "Int", "Integer", "nat", "long", "short"), _WHOLE),
-    **dict.fromkeys(("uint", "byte", "bitvec", "BitVec", "unsigned", "word"), _MACHINE_WORD),
-    **{f"{sign}{n}": _MACHINE_WORD for sign in ("u", "i", "int", "uint") for n in (8, 16, 32, 64)},
-    **dict.fromkeys(("boolean", "Bool", "Boolean"), "write `bool`"),
-    **dict.fromkeys(("str", "string", "String", "char", "text"), _TEXT),
-    **dict.fromkeys(("list", "List", "tuple", "vector", "Array"), _LIST),
-    **dict.fromkeys(("void", "None", "unit"), "every `def` has a value; say of which type it is"),
-}
-"""Types that other languages have, and what is written instead; an enum may still have such a name."""
-
-_NEAR = 400  # how far back the beginning of an item is looked for
 _STARTED = re.compile(r"\b(state|memory)[ \t]+(\w+)[ \t]*:[^={}#]*$")
 _BARE = re.compile(r"\b(int|rat)\s+$")
 _TYPED = re.compile(r"(?::|\bof)\s*$")
+_EXAMPLES = {"int": "0..9", "rat": "0..1"}
 _CURLY = ("\u2019", "\u2032")
 _LOOPS = ("while", "loop", "repeat")
+_NAMING = "action|adversary|chance|const|def|enum|let|machine|memory|param|policy|require|state|table|unknown"
+_OPERATORS = ("and", "or", "implies", "div", "mod")
+BLOCKS: tuple[str, ...] = ("CHANCE", "POLICY", "ENVIRONMENT")
+"""Of each block, and of the top level, a kind that begins an item there and nowhere else."""
+_HOMES: tuple[tuple[frozenset[str], str], ...] = (
+    (
+        frozenset("STATE UNKNOWN ASSUME ACTION ADVERSARY CHANCE REWARD DONE OBSERVE".split()),
+        "inside `environment { … }`",
+    ),
+    (frozenset("MEMORY PARAM POLICY".split()), "inside `agent { … }`"),
+    (
+        frozenset("ENUM REQUIRE ENVIRONMENT UTILITY AGENT MACHINE".split()),
+        "at the top level, outside of every block; is a `}` missing above?",
+    ),
+)
 _UPDATE = re.compile(r"\([ \t]*[A-Za-z_][A-Za-z0-9_]*'[ \t]*=(?!=)")
 _EXPRESSION = frozenset(
     "LPAR LSQB ROW CELLS NUMERAL DECIMAL HEX TRUE FALSE NAME PRIMED IF LET FOLD FORALL EXISTS MATCH MINUS TILDE NOT INT "
@@ -96,19 +61,20 @@ _GROUPS: tuple[tuple[str, frozenset[str], str], ...] = (
     (
         "ENVIRONMENT",
         frozenset("ENUM CONST TABLE DEF ENVIRONMENT UTILITY REQUIRE AGENT SEARCHER SEARCH".split()),
-        "a declaration (`enum`, `const`, `table`, `def`) or a block (`environment`, `utility`, `agent`)",
+        "a declaration (`enum`, `const`, `table`, `def`, `require`) or a block (`environment`, `utility`, `agent`)",
     ),
     (
         "CHANCE",
         frozenset(
             "STATE UNKNOWN ASSUME ACTION ADVERSARY CHANCE LET PRIMED REWARD DONE TABLE CONST DEF OBSERVE REPORT".split()
         ),
-        "an item (`state`, `action`, `chance`, `let`, `x' =`, `reward`, `done`)",
+        "an item (`state`, `observe`, `action`, `chance`, `unknown`, `assume`, `adversary`, `let`, `x' =`, `reward`, "
+        "`done`, `const`, `table`, `def`)",
     ),
     (
         "POLICY",
         frozenset("MEMORY PARAM TABLE DEF POLICY".split()),
-        "a slot (`param`, `table`, `def`, `policy`)",
+        "a slot (`memory`, `param`, `table`, `def`, `policy`)",
     ),
     (
         "FAMILY",
@@ -124,9 +90,11 @@ def explain(
 ) -> Diagnostic:
     """The fault at `found`, where only the kinds in `accepts` could have stood."""
     better = (
-        _foreign_spelling(found, text)
+        _form(found, accepts, text)
+        or _foreign_spelling(found, text)
         or _foreign_form(found, accepts, text, before)
         or _incomplete(found, accepts, text, before)
+        or _foreign_word(found, accepts, text, before)
     )
     if better is not None:
         return better
@@ -139,9 +107,18 @@ def explain(
         return Diagnostic("G044", message, found.span, help=hint)
     wanted = describe(accepts, spelling)
     what = f"`{found.text}`" if found.text else "the end of the file"
-    hint = _advice(found, accepts, text, before)
+    fit = find_form(text, found.span.start, accepts, speaks=False)
+    hint = fit.hint if fit else _advice(found, accepts, text, before)
     notes = () if found.text else _unclosed(text)
     return Diagnostic("G001", f"expected {wanted}, found {what}", found.span, notes, hint)
+
+
+def _form(found: Found, accepts: frozenset[str], text: str) -> Diagnostic | None:
+    fit = find_form(text, found.span.start, accepts, speaks=True)
+    if fit is None:
+        return None
+    span = span_at(text, fit.start, fit.end - fit.start)
+    return Diagnostic(fit.code, fit.message, span, help=fit.hint)
 
 
 def _unclosed(text: str) -> tuple[str, ...]:
@@ -179,6 +156,9 @@ def describe(accepts: frozenset[str], spelling: dict[str, str]) -> str:
         if sign in rest and len(rest & group) > 2:
             words.append(name)
             rest -= group
+    if "STRING" in rest:
+        words.append("a name in quotes")
+        rest -= {"STRING"}
     for kind, name in (("NAME", "a name"), ("PRIMED", "`x' = …`"), ("NUMERAL", "a number")):
         if kind in rest:
             words.append(name)
@@ -237,8 +217,8 @@ def _foreign_form(
         hint = "a choice is written `if c then a else b`"
     elif found.kind == "COMMA" and after and "RSQB" in accepts and "COMMA" not in accepts:
         message, hint = _several_indices(text, found.span.start)
-    elif before.kind == "NAME" and before.text in FOREIGN_TYPES and "ASSIGN" in accepts:
-        if _TYPED.search(text, max(0, before.span.start - _NEAR), before.span.start):
+    elif before.kind == "NAME" and before.text in FOREIGN_TYPES and not after:
+        if _TYPED.search(text, max(0, before.span.start - NEAR), before.span.start):
             return foreign_type(before.text, before.span)
     elif found.kind in ("LSQB", "ROW") and "CHANCE" in accepts:
         message = "a command in brackets"
@@ -266,10 +246,10 @@ def _foreign_form(
 def _several_indices(text: str, comma: int) -> tuple[str | None, str]:
     """What to say about a comma in brackets that hold an index or the length of an array."""
     depth = 0
-    for mark in reversed(list(re.finditer(r"[\[\](){}]", text[max(0, comma - _NEAR) : comma]))):
+    for mark in reversed(list(re.finditer(r"[\[\](){}]", text[max(0, comma - NEAR) : comma]))):
         depth += 1 if mark.group() in "])}" else -1
         if depth < 0:
-            before = text[max(0, comma - _NEAR) : comma][: mark.start()].rstrip()
+            before = text[max(0, comma - NEAR) : comma][: mark.start()].rstrip()
             break
     else:
         return None, ""
@@ -288,14 +268,14 @@ def _incomplete(
     if before.kind in ("INT", "RAT") and {"LPAR", "MATCH"} <= accepts:
         bare = before.span
     elif found.kind in ("ASSIGN", "COLON") and "DOTS" in accepts:  # it took the next item's name
-        found_word = _BARE.search(text, max(0, before.span.start - _NEAR), before.span.start)
+        found_word = _BARE.search(text, max(0, before.span.start - NEAR), before.span.start)
         bare = span_at(text, found_word.start(1), 3) if found_word else None
     if bare is not None:
         word = text[bare.start : bare.end]
-        hint = f"what changes or is chosen needs a finite type: `{word} low..high`"
+        hint = f"give the least and the greatest value: `{word} low..high`, as in `{word} {_EXAMPLES[word]}`"
         return Diagnostic("G047", f"`{word}` without a range", bare, help=hint)
     if "ASSIGN" in accepts:
-        near = text[max(0, found.span.start - _NEAR) : found.span.start]
+        near = text[max(0, found.span.start - NEAR) : found.span.start]
         item = _STARTED.search(near)
         if item:
             word, name = item.groups()
@@ -305,6 +285,36 @@ def _incomplete(
                 hint += ", `= { value: weight, … }`, or `= any` for every value of the type"
             return Diagnostic("G047", message, found.span, help=hint)
     return None
+
+
+def _foreign_word(
+    found: Found, accepts: frozenset[str], text: str, before: Found
+) -> Diagnostic | None:
+    """Words of other languages, and words of this one that are written large."""
+    together = found.span.line == before.span.end_line
+    for word in (found, before) if together else (found,):
+        small = word.text.lower()
+        if word.kind != "NAME" or word.text == small or small not in KEYWORDS:
+            continue
+        fits = small.upper() in accepts or (small in _OPERATORS and "OPERATOR" in accepts)
+        if (word is before or fits) and not _declares(text, word.text):
+            message = f"the words of the language are in small letters, found `{word.text}`"
+            return Diagnostic("G002", message, word.span, help=f"write `{small}`")
+    if not re.fullmatch(r"\w+", found.text):
+        return None
+    hint = FOREIGN_OPERATORS.get(found.text) if together and "OPERATOR" in accepts else None
+    if not accepts.isdisjoint(BLOCKS) and (not together or before.kind == "LBRACE"):
+        named = text[found.span.end :].lstrip()[:1] not in ("=", "'", ":")
+        hint = FOREIGN_ITEMS.get(found.text) if named else None
+    if hint is None:
+        return None
+    message = f"`{found.text}` is not part of the language"
+    return Diagnostic("G002", message, found.span, help=hint)
+
+
+def _declares(text: str, name: str) -> bool:
+    """Whether a text gives something this name."""
+    return bool(re.search(rf"\b(?:{_NAMING})\s+{name}\b|\benum\s+\w+\s*\{{[^}}]*\b{name}\b", text))
 
 
 def foreign_type(name: str, span: Span) -> Diagnostic:
@@ -317,6 +327,11 @@ def _advice(found: Found, accepts: frozenset[str], text: str, before: Found) -> 
     following = text[found.span.end :].lstrip()[:2]
     if "MACHINE" in accepts:
         return "a file begins with `machine NAME`"
+    if "STRING" in accepts and found.kind != "RBRACE":
+        return f'operations stand in quotes: `"{found.text}": 2`'
+    misplaced = _misplaced(found, accepts, text, following)
+    if misplaced is not None:
+        return misplaced
     if found.kind == "LBRACE" and "LPAR" in accepts and "MATCH" in accepts:
         return "a distribution stands only after `chance … =` and `state … =`"
     if found.kind in ("COMMA", "RBRACE") and "COLON" in accepts and "OPERATOR" in accepts:
@@ -328,8 +343,6 @@ def _advice(found: Found, accepts: frozenset[str], text: str, before: Found) -> 
             return "`if` is an expression: `x = if c then a else b`"
     if "ELSE" in accepts and "THEN" not in accepts and "OPERATOR" in accepts:
         return "every `if` has an `else`"
-    if found.kind == "NAME" and "CHANCE" in accepts and following[:1] == "=" and following != "==":
-        return f"a value of the step is `let {found.text} = …`, a next value is `{found.text}' = …`"
     if "COMMA" in accepts and found.kind not in ("$END", "RBRACE", "RSQB", "RPAR"):
         return "entries are separated by `,`"
     if found.kind not in ("NAME", "$END") and re.fullmatch(r"[a-z]+", found.text):
@@ -337,8 +350,49 @@ def _advice(found: Found, accepts: frozenset[str], text: str, before: Found) -> 
             return f"`{found.text}` is a word of the language and cannot be a name"
     if "DOTS" in accepts:
         return "a range is written `low..high`; what is chosen or changes needs one"
-    if found.kind == "ASSIGN" and before.kind == "NAME" and "MATCH" in accepts:
-        return f"a setting has no `=`: `{before.text} …`"
+    if found.kind in ("ASSIGN", "COLON") and before.kind == "NAME" and "MATCH" in accepts:
+        name = FOREIGN_SETTINGS.get(before.text, before.text)
+        rest = '{ "*": 3 }' if name == "costs" else "…"
+        return f"a setting has no `{found.text}`: `{name} {rest}`"
     words = [kind.lower() for kind in accepts if kind.lower() in KEYWORDS]
     near = get_close_matches(found.text, words, n=1, cutoff=0.75) if found.kind == "NAME" else []
     return f"did you mean `{near[0]}`?" if near else None
+
+
+def _misplaced(found: Found, accepts: frozenset[str], text: str, following: str) -> str | None:
+    """Where an item belongs that stands in the wrong block, or how one is begun that begins with a name."""
+    block = next((b for b in BLOCKS if b in accepts), None)
+    if block is None or found.kind in accepts:
+        return None
+    for kinds, where in _HOMES:
+        if found.kind in kinds:
+            return f"`{found.text}` stands {where}"
+    if found.kind == "LET":
+        return (
+            "a constant is `const NAME = e`, in `agent` `param NAME: T = e`; "
+            "`let` stands in the environment, in policies and in expressions"
+        )
+    if found.kind == "CONST":
+        return "a constant of the program is `param NAME: T = e`; `const` stands outside of `agent`"
+    if found.kind == "PRIMED":
+        return "a next value stands inside `environment { … }`, one of memory inside `policy { … }`"
+    if found.kind != "NAME" or following[:1] not in ("=", ":") or following == "==":
+        return None
+    name = found.text
+    if following[:1] == ":":
+        return {
+            "CHANCE": f"a state variable is `state {name}: T = e`",
+            "POLICY": f"a constant of the program is `param {name}: T = e`, what it remembers `memory {name}: T = e`",
+            "ENVIRONMENT": f"a constant with a type is `table {name}: T = e`",
+        }[block]
+    if block == "POLICY":
+        return "what is decided stands inside `policy { … }`"
+    if block == "ENVIRONMENT":
+        return f"a constant is `const {name} = e`"
+    if re.search(rf"\baction\s+{name}\b", text):
+        return f"{name} is an action, which the policy decides"
+    state = re.fullmatch(r"(?:next|new)_?(\w+)|(\w+?)_?(?:next|new)", name)
+    of = (state[1] or state[2]) if state else name
+    if re.search(rf"\bstate\s+{of}\b", text):
+        return f"the next value of `{of}` is `{of}' = …`"
+    return f"a value of the step is `let {name} = …`, a next value is `{name}' = …`"

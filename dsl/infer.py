@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 from dsl import syntax as s
 from dsl.errors import Diagnostic
 from dsl.flow import literals_last, parts_of, takes_bits
+from dsl.habits import CATCH_ALL, FOREIGN_FUNCTIONS, OVER_ARRAYS, over_array
 from dsl.interp import BITS_FUNCTIONS, BUILT_INS, NUMBER_BITS_MAX, number_bits
 from dsl.span import NO_SPAN, Span, span_of_name
 from dsl.types import (
@@ -175,13 +176,12 @@ class Typer:
         """Check the values and weights of a distribution."""
         match dist:
             case s.DistMap(entries):
-                for entry in entries:
-                    self._weighted(entry, wanted, local)
+                self._entries(entries, wanted, local)
             case s.DistFor(var, low, high, entry):
                 self.declare(var, local, dist)
                 if self._ends(low, high, local):
                     self.constant_range(low, high, dist)
-                self._weighted(entry, wanted, {**local, var: Int()})
+                self._entries((entry,), wanted, {**local, var: Int()})
             case s.DistIf(test, then, otherwise):
                 self.expect(test, Bool(), local, "a test")
                 self.infer_dist(then, wanted, local)
@@ -193,9 +193,23 @@ class Typer:
                 for body in [a.body for a in arms] + ([otherwise] if otherwise else []):
                     self.infer_dist(body, wanted, local)
 
-    def _weighted(self, entry: s.Weighted, wanted: Type, local: LocalTypes) -> None:
-        self.expect(entry.value, wanted, local, "a value drawn here")
-        self.expect(entry.weight, Rat(), local, "a weight")
+    def _entries(self, entries: tuple[s.Weighted, ...], wanted: Type, local: LocalTypes) -> None:
+        """Check entries; those that would be in order the other way round are one fault together."""
+        turned: list[s.Weighted] = []
+        for entry in entries:
+            value = self.infer(entry.value, local, bits_in(wanted))
+            weight = self.infer(entry.weight, local)
+            misfit = value is not None and wanted is not UNKNOWN and not fits(value, wanted)
+            if misfit and isinstance(value, (Int, Rat)) and weight and fits(weight, wanted):
+                turned.append(entry)
+                continue
+            if misfit and value is not None:
+                self.mismatch(entry.value, wanted, value, "a value drawn here")
+            if weight is not None and not fits(weight, Rat()):
+                self.mismatch(entry.weight, Rat(), weight, "a weight")
+        if turned:
+            hint = "first the value, then its weight: { value: weight, … }"
+            self.faults.add("G009", "the weight stands first here", turned[0], help=hint)
 
     def _ends(self, low: s.Expr, high: s.Expr, local: LocalTypes) -> bool:
         what = "the end of a range"
@@ -324,10 +338,11 @@ class Typer:
         what: str = "name",
         *,
         index: int | None = None,
+        hint: str | None = None,
     ) -> str | None:
-        """Report an unknown name, with the nearest known one, which is returned."""
+        """Report an unknown name, with a hint or the nearest known one, which is returned."""
         near = next(iter(get_close_matches(name, list(known), n=1)), None)
-        hint = f"did you mean {near}?" if near else None
+        hint = hint or (f"did you mean {near}?" if near else None)
         self.faults.add("G006", f"unknown {what} {name}", where, name=index, help=hint)
         return near
 
@@ -348,7 +363,10 @@ class Typer:
     def _member(self, expr: s.Member, local: LocalTypes, asked: Bits | None) -> Type | None:
         enum = self.scope.enums.get(expr.enum)
         if enum is None:
-            if expr.enum not in self.scope.faulty:
+            if expr.enum in local or expr.enum in self.scope.types:
+                hint = "only the name of an enum is followed by a point and a member"
+                self.unknown(expr.enum, expr, (), "enum", hint=hint)
+            elif expr.enum not in self.scope.faulty:
                 self.unknown(expr.enum, expr, self.scope.enums, "enum")
         elif expr.member not in enum.members:
             if expr.member not in self.scope.faulty:
@@ -362,7 +380,7 @@ class Typer:
 
     def _unary(self, expr: s.Unary, local: LocalTypes, asked: Bits | None) -> Type | None:
         if expr.op == "not":
-            self.expect(expr.operand, Bool(), local, "the operand of not")
+            self._test(self.infer(expr.operand, local), expr.operand, "the operand of not", "~")
             return Bool()
         kind = self.infer(expr.operand, local, asked)
         if expr.op == "~":
@@ -397,15 +415,15 @@ class Typer:
         self.faults.add(code, f"{what} must be bits, found {show_type(kind)}", operand, help=hint)
         return None
 
-    def _no_width(self, which: str, where: s.Expr, width: int = 8) -> None:
+    def _no_width(self, which: str, where: s.Expr, width: int = 8, hint: str | None = None) -> None:
         message = f"nothing says how many bits {which}"
-        self.faults.add("G036", message, where, help=f"give the width: bits[{width}](…)")
+        self.faults.add("G036", message, where, help=hint or f"give the width: bits[{width}](…)")
 
     def _binary(self, expr: s.Binary, local: LocalTypes, asked: Bits | None) -> Type | None:
         op = expr.op
-        if op in ("and", "or", "implies"):
-            self.expect(expr.left, Bool(), local, f"the left side of {op}")
-            self.expect(expr.right, Bool(), local, f"the right side of {op}")
+        if op in _LOGIC:
+            tests = self.infer(expr.left, local), self.infer(expr.right, local)
+            self._join_tests(expr, tests)
             return Bool()
         if op in ("<<", ">>"):
             shifted = self.infer(expr.left, local, asked)
@@ -424,6 +442,30 @@ class Typer:
         second = self._number(right, expr.right, sides[1], bits=True)
         return self._agree(first, second, expr.right, f"the sides of {op}")
 
+    def _join_tests(self, expr: s.Binary, kinds: tuple[Type | None, Type | None]) -> None:
+        """Report what is no test beside and, or, implies; bits on both sides are one fault."""
+        bits = [isinstance(kind, Bits) for kind in kinds]
+        sides = expr.left, expr.right
+        if any(bits) and all(b or takes_bits(side) for b, side in zip(bits, sides, strict=True)):
+            shown = next(show_type(kind) for kind in kinds if isinstance(kind, Bits))
+            a, b = _short(sides[0], "a"), _short(sides[1], "b")
+            hint = f"bit by bit it is {a} {_LOGIC[expr.op]} {b}" if _LOGIC[expr.op] else None
+            self.faults.add("G009", f"{expr.op} joins tests, found {shown}", expr, help=hint)
+            return
+        for kind, side, which in zip(kinds, sides, ("left", "right"), strict=True):
+            self._test(kind, side, f"the {which} side of {expr.op}")
+
+    def _test(self, kind: Type | None, expr: s.Expr, what: str, on_bits: str = "") -> None:
+        if kind is None or isinstance(kind, Bool):
+            return
+        if on_bits and isinstance(kind, Bits):
+            message = f"{what} must be bool, found {show_type(kind)}"
+            self.faults.add(
+                "G009", message, expr, help=f"bit by bit it is {on_bits}{_short(expr, '…')}"
+            )
+            return
+        self.mismatch(expr, Bool(), kind, what)
+
     def _two(
         self,
         expr: s.Expr,
@@ -433,10 +475,18 @@ class Typer:
         op: str,
     ) -> Type | None:
         """The joint type of two operands that must be bits; of literals, what stands beside them says what is wrong."""
+        if all(isinstance(kind, Bool) for kind in kinds) and op in _OF_TESTS:
+            message = f"{op} joins bits, found bool"
+            self.faults.add("G009", message, expr, help=f"of tests it is {_OF_TESTS[op]}")
+            return None
         pairs = zip(kinds, operands, strict=True)
         literal = [isinstance(kind, Int) and takes_bits(operand) for kind, operand in pairs]
+        if op == "^" and all(isinstance(kind, (Int, Rat)) for kind in kinds) and not all(literal):
+            message = "^ is exclusive or of bits, found numbers"
+            self.faults.add("G035", message, expr, help=_NO_POWER)
+            return None
         if all(literal):
-            self._no_width(f"{op} takes", expr)
+            self._no_width(f"{op} takes", expr, hint=_NO_POWER if op == "^" else None)
             return None
         found: list[Type | None] = [None, None]
         for i in (0, 1):
@@ -452,7 +502,8 @@ class Typer:
             return None
         found = join(left, right)
         if found is None:
-            code, hint = _mixed(left, right) or ("G009", None)
+            hint = "a test of bits is … != 0" if {type(left), type(right)} == {Bits, Bool} else None
+            code, hint = _mixed(left, right) or ("G009", hint)
             both = f"{show_type(left)} and {show_type(right)}"
             message = f"{what} must agree, found {both}" if what else f"{both} cannot be compared"
             self.faults.add(code, message, where, help=hint)
@@ -580,6 +631,10 @@ class Typer:
                     "G021", f"a pattern must be constant, {pattern.name} is not", pattern
                 )
                 continue
+            if isinstance(pattern, s.Name) and pattern.name in CATCH_ALL:
+                if pattern.name not in {*self.scope.types, *self.scope.members, *self.scope.faulty}:
+                    self.unknown(pattern.name, pattern, (), hint="all the rest is else: …")
+                    continue
             found = self.infer(pattern, None, None if kind is None else bits_in(kind))
             if kind is not None and found is not None and join(kind, found) is None:
                 message = f"a pattern must be {show_type(kind)}, found {show_type(found)}"
@@ -598,7 +653,7 @@ class Typer:
             low, high, rule = _BUILT_IN_TYPES[name]
             if not low <= len(args) <= high:
                 wanted = f"{low}" if low == high else f"{low} or more"
-                self._arguments(expr, wanted)
+                self._arguments(expr, wanted, self._elsewhere(expr, local))
                 return None
             return rule(self, expr, local, asked)
         if name in self.scope.enums:
@@ -612,7 +667,9 @@ class Typer:
             for arg in args:
                 self.infer(arg, local)
             if name in local or name in self.scope.types or name in self.scope.members:
-                self.faults.add("G010", f"{name} is not a function", expr, name=0)
+                kind = local.get(name) or self.scope.types.get(name)
+                hint = f"{name}[…]" if isinstance(kind, Array) and kind is not UNKNOWN else None
+                self.faults.add("G010", f"{name} is not a function", expr, name=0, help=hint)
             elif name in self.scope.faulty:
                 pass
             elif name in self.scope.hidden:
@@ -620,7 +677,8 @@ class Typer:
                 self.faults.add("G011", message, expr, name=0)
             else:
                 known = [*self.scope.signatures, *_BUILT_IN_TYPES, *self.scope.enums]
-                self.unknown(name, expr, known, "function", index=0)
+                hint = self._elsewhere(expr, local)
+                self.unknown(name, expr, known, "function", index=0, hint=hint)
             return None
         if len(args) != len(signature.parameters):
             self._arguments(expr, str(len(signature.parameters)))
@@ -628,10 +686,19 @@ class Typer:
             self.expect(arg, parameter.type, local, f"{parameter.name} of {name}")
         return without_ranges(signature.result)
 
-    def _arguments(self, expr: s.Call, wanted: str) -> None:
+    def _elsewhere(self, call: s.Call, local: LocalTypes) -> str | None:
+        """How that is said here which a function of this name does in other languages."""
+        if not self.quiet and call.name in OVER_ARRAYS and len(call.args) == 1:
+            kind = self.kind_of(call.args[0], local)
+            if isinstance(kind, Array):
+                index = kind.index.name if kind.index else None
+                return over_array(call.name, _short(call.args[0], "a"), kind.length, index)
+        return FOREIGN_FUNCTIONS.get(call.name)
+
+    def _arguments(self, expr: s.Call, wanted: str, hint: str | None = None) -> None:
         plural = "" if wanted == "1" else "s"
         message = f"{expr.name} takes {wanted} argument{plural}, found {len(expr.args)}"
-        self.faults.add("G010", message, expr)
+        self.faults.add("G010", message, expr, help=hint)
 
     def _numbers(self, expr: s.Call, local: LocalTypes, asked: Bits | None) -> Type | None:
         kinds: list[Type | None] = []
@@ -704,9 +771,9 @@ class Typer:
         if array is None:
             return None
         if not isinstance(array, Array):
-            self.faults.add(
-                "G009", f"only arrays have an index, found {show_type(array)}", expr.array
-            )
+            message = f"only arrays have an index, found {show_type(array)}"
+            bit = "bit i of x is x >> i & 1" if isinstance(array, Bits) else None
+            self.faults.add("G009", message, expr.array, help=bit)
             return None
         self._fits_index(array, index, expr.index)
         return array.item
@@ -908,6 +975,11 @@ _PATTERNS = (s.BoolLit, s.IntLit, s.RatLit, s.Name, s.Member)
 
 UNKNOWN = Array(0, None, Bool())
 """Stands for the type of a local name whose definition has a reported fault."""
+
+_LOGIC = {"and": "&", "or": "|", "implies": ""}
+"""What joins tests, and what does the same to bits, bit by bit."""
+_NO_POWER = "^ is exclusive or of bits; there is no power operator: multiply, or write a def"
+_OF_TESTS = {"&": "and", "|": "or", "^": "!="}
 
 _SIGNED = {"/": ("udiv", "sdiv"), "div": ("udiv", "sdiv"), "mod": ("urem", "srem")}
 """What divides bits, without a sign and with one."""

@@ -330,10 +330,14 @@ class Task:
         """What chance draws and how likely, where that is the same at every step."""
         if not isinstance(item, s.Chance):
             return None
+        # no other name is the same as that of its turns
+        turn = item.dist.var if isinstance(item.dist, s.DistFor) else None
         for node in s.walk(item.dist):
             if isinstance(node, s.Primed):
                 return None
-            if isinstance(node, s.Name) and node.name not in self.names.values:
+            if not isinstance(node, s.Name) or node.name == turn:
+                continue
+            if node.name not in self.names.values:
                 return None
         try:
             return Evaluator(self.names).distribution(item.dist, {})

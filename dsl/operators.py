@@ -36,6 +36,7 @@ LEVELS = {
 }
 """How tightly each binary operator binds; a higher level binds tighter."""
 
+_OF_BITS = {"&": "and", "|": "or"}
 _GROUPS_RIGHT = frozenset({IMPLIES, COMPARE})  # a chain of comparisons is taken off in one piece
 
 
@@ -98,13 +99,13 @@ class Grouping:
         while self.operators and self.operators[-1][0] == COMPARE:
             tokens.append(self.operators.pop()[2])
         tokens.reverse()
-        self._check_chain(tokens)
         operands = tuple(self.operands[-len(tokens) - 1 :])
+        self._check_chain(tokens, operands)
         del self.operands[-len(tokens) - 1 :]
         span = operands[0].span.to(operands[-1].span)
         self.operands.append(Compare(tuple(str(t) for t in tokens), operands, span))
 
-    def _check_chain(self, tokens: list[Any]) -> None:
+    def _check_chain(self, tokens: list[Any], operands: tuple[Expr, ...]) -> None:
         if len(tokens) == 1:
             return
         for token in tokens:
@@ -115,6 +116,11 @@ class Grouping:
             else:
                 continue
             hint = "join two comparisons with `and`, or put one in parentheses"
+            joined = next(
+                (o.op for o in operands[1:-1] if isinstance(o, Binary) and o.op in _OF_BITS), None
+            )
+            if joined:
+                hint = f"tests are joined by `{_OF_BITS[joined]}`; `{joined}` joins bits, and binds tighter"
             self.report(Diagnostic("G048", message, token.span, help=hint))
             return
 

@@ -21,7 +21,7 @@ from lark.lexer import TerminalDef
 
 from dsl.builder import Blocks, Builder
 from dsl.errors import Diagnostic, DslError
-from dsl.hints import Found, explain
+from dsl.hints import BLOCKS, Found, explain
 from dsl.limits import DEPTH_MAX, check_depth, check_text, span_at, too_deep
 from dsl.span import Span
 from dsl.syntax import Code, Expr, Machine
@@ -71,7 +71,9 @@ def _parse(text: str, start: str) -> Any:
     with _collector_paused():
         tree, faults = _Run(_tables(), text, start, builder).read()
         if faults:  # what is missing or stands twice may only seem so
-            faults += [f for f in builder.finish() if f.code not in ("G040", "G045", "G046")]
+            seeming = ("G040", "G045", "G046")
+            rest = builder.finish()
+            faults += [f for f in rest if f.code not in seeming and f not in faults]
         else:
             faults = builder.finish()
         if not faults:
@@ -209,7 +211,7 @@ class _Run:
                     before=self.before,
                 )
             )
-            if not self._resume(found):
+            if not self._resume(found, accepts):
                 break
         return (None if faults else self.values[0]), faults
 
@@ -288,10 +290,15 @@ class _Run:
             top = pushed[-1] if pushed else stack[kept - 1]
             pushed.append(table[top][action.origin])
 
-    def _resume(self, found: Found) -> bool:
-        """Go on at the next line that begins with the keyword of an item; False if there is none."""
+    def _resume(self, found: Found, accepts: frozenset[str]) -> bool:
+        """Go on at the next line that begins with the keyword of an item; False if there is none.
+
+        An indented item of another block is passed over: it stands in the wrong place, and the block goes on.
+        """
         line_start = self.text.rfind("\n", 0, found.span.start) + 1
         blank = not self.text[line_start : found.span.start].strip()
+        if found.span.column > 1 and not accepts.isdisjoint(BLOCKS):
+            blank = False
         for next_item in _RESUME.finditer(self.text, line_start if blank else found.span.end):
             kind = next_item["word"].upper()
             for depth in range(len(self.states), 0, -1):

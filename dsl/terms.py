@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 
 from dsl import syntax as s
 from dsl.errors import Diagnostic
-from dsl.hints import FOREIGN_TYPES, foreign_type
+from dsl.habits import FOREIGN_TYPES, FOREIGN_WORDS
+from dsl.hints import foreign_type
 from dsl.literals import BITS_MAX, NumeralTooLong, read_numeral
 from dsl.operators import Grouping
 from dsl.rows import read_row
@@ -20,13 +21,6 @@ from dsl.span import NamedSpan, Span
 from dsl.tokens import Token
 
 Parts: TypeAlias = list[Any]
-
-FOREIGN_WORDS = {
-    "True": "`true`",
-    "False": "`false`",
-    "None": "no value is missing here: give the variable a member or a number that stands for it",
-    "null": "no value is missing here: give the variable a member or a number that stands for it",
-}
 
 
 def over(parts: Parts) -> Span:

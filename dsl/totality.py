@@ -17,6 +17,7 @@ from math import prod
 from typing import Any, Protocol, TypeAlias
 
 from dsl import syntax as s
+from dsl.blame import names_behind
 from dsl.interp import EvaluationFault, Evaluator, Globals, Locals, require_range
 from dsl.intervals import Intervals, Names, NotProved
 from dsl.polynomial import Polynomial, PolynomialTooLarge, Weight
@@ -150,7 +151,8 @@ class Prover:
                 elif name is not None:
                     covered[point(result)] = None
 
-        gaps = self._explore(self._closure(tree), attempt, evaluate)
+        found_gaps = self._explore(self._closure(tree), attempt, evaluate)
+        gaps = [self._pointed(gap, tree) for gap in found_gaps]
         if name is not None and not isinstance(tree, s.DIST_NODES):
             self.defined[name] = tree, kind
             span = None if kind is None else span_of(kind)
@@ -336,6 +338,19 @@ class Prover:
         shown = tuple((name, self.free[name], value) for name, value in at.items())
         shown += fault.at if isinstance(fault, BadWeight) else ()
         return Broken(fault.code, fault.message, fault.node, shown, fault.met)
+
+    def _pointed(self, gap: Gap, tree: s.Node) -> Gap:
+        """The gap with a point of those names alone that it depends on."""
+        if isinstance(gap, Unproved):
+            return gap
+        names = names_behind(
+            tree, gap.node, lambda name: self.defined[name][:1] if name in self.defined else ()
+        )
+        if names is None:
+            return gap
+        if not names.isdisjoint(self.chosen):
+            names |= self._closure(*self.conditions)
+        return replace(gap, point=tuple(p for p in gap.point if p[0] in names))
 
     def _try_points(
         self,

@@ -62,7 +62,7 @@ def _check_parts(machine: s.Machine, rlimit: int) -> Checked:
         kernel = error.gaps
     solver: list[Gap] = []
     for part in (None, program):
-        broken, unproved, _ = find_broken(task, part, rlimit=rlimit)
+        broken, unproved, _ = find_broken(task, part, rlimit=rlimit, proved=not kernel)
         solver += [*broken, *unproved]
     found = _merge(kernel, solver)
     if found:
@@ -86,7 +86,9 @@ def _merge(kernel: list[Gap], solver: list[Gap]) -> list[Diagnostic]:
             "G017",
             f"neither proved nor broken: {gap.message}",
             gap.node.span,
-            help="narrow the ranges, or guard the expression with a test",
+            help="narrow the ranges, guard the expression with a test, or clamp it"
+            if gap.code == "G012"
+            else "narrow the ranges, or guard the expression with a test",
         )
         for gap in open_places.values()
     ]

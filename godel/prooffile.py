@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
-from typing import TypeAlias, assert_never, cast
+from typing import Any, TypeAlias, assert_never, cast
 
 from dsl import syntax as s
 from dsl.codec import (
@@ -19,7 +23,7 @@ from dsl.codec import (
 )
 from dsl.machine import MemoryTuple, Program, StateTuple, Task, World
 from dsl.polynomial import show_weight
-from dsl.types import Value, Variable, show_value
+from dsl.types import Value, Variable, are_values, show_value
 from godel.claims import encode_world
 from proofs.certificates import decode_certificate, encode_certificate
 from proofs.kernel.certificate import (
@@ -170,9 +174,10 @@ def decode_proof(data: bytes) -> ProofFile:
     """The proof that `encode_proof` wrote; raises CodecError for anything else."""
     value = decode_json(data)
     if not isinstance(value, dict) or value.keys() != _FIELDS:
-        raise CodecError(f"a proof holds {', '.join(sorted(_FIELDS))}")
+        raise CodecError(f"a proof file holds {', '.join(sorted(_FIELDS))}, and nothing else")
     if value["schema"] != SCHEMA:
-        raise CodecError(f"expected {SCHEMA}, found {value['schema']!r}")
+        found = json.dumps(value["schema"])
+        raise CodecError(f"it is of another form: expected {SCHEMA}, found {found}")
     chapter = Chapter(cast(s.Declarations, decode_node(value["declarations"], s.Declarations)))
     old = None if value["old"] is None else cast(s.Code, decode_node(value["old"], s.Code))
     new = cast(s.Code, decode_node(value["new"], s.Code))
@@ -183,6 +188,17 @@ def decode_proof(data: bytes) -> ProofFile:
     proof = ProofFile._decoded(chapter, old, new, requirement, certificate)
     _ = proof.obligation
     return proof
+
+
+def is_proof_file(data: bytes) -> bool:
+    """Whether bytes look like a proof file, whatever they prove: one JSON object that calls itself one."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(value, dict):
+        return False
+    return str(value.get("schema")).startswith("godel/proof/") or value.keys() == _FIELDS
 
 
 def proof_premises(proof: ProofFile) -> list[Premise]:
@@ -232,6 +248,50 @@ def describe_statement(statement: Statement, task: Task, name: Callable[[str], s
             return f"program {name(program)} breaks the requirement {requirement}{where}"
         case _:
             assert_never(statement)
+
+
+def in_words(reason: str, proof: ProofFile) -> str:
+    """Why a proof does not hold, with the states in it by the names of their variables instead of as bare values."""
+    task, program = proof.chapter.task, proof.programs[1]
+    states, memories = task.states, program.memories
+
+    def named(found: re.Match[str]) -> str:
+        values = _read_values(found[0])
+        for kinds, parts in (
+            ((states,), (values,)),
+            ((states, memories), values),
+            ((memories,), (values,)),
+        ):
+            if type(parts) is tuple and len(parts) == len(kinds):
+                if all(map(are_values, kinds, parts)):
+                    variables = [v for kind in kinds for v in kind]
+                    flat = [x for part in parts for x in part]
+                    shown = zip(variables, flat, strict=True)
+                    return ", ".join(f"{v.name} = {show_value(v.type, x)}" for v, x in shown)
+        return found[0]
+
+    return _TUPLE.sub(named, reason) if len(reason) <= 1_000 else reason
+
+
+_TUPLE = re.compile(r"(?<!\w)\((?:[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))*\)")
+
+
+def _read_values(text: str) -> Any:
+    """What a tuple of values stands for, as the kernel writes it; None for anything else."""
+    try:
+        return _value_of(ast.parse(text, mode="eval").body)
+    except (ValueError, SyntaxError, TypeError, ArithmeticError):
+        return None
+
+
+def _value_of(node: ast.expr) -> Any:
+    match node:
+        case ast.Tuple(elts=parts):
+            return tuple(map(_value_of, parts))
+        case ast.Call(func=ast.Name("Fraction"), args=[above, below]):
+            return Fraction(_value_of(above), _value_of(below))
+        case _:
+            return ast.literal_eval(node)
 
 
 def show_world(world: World, task: Task, before: str = "") -> str:

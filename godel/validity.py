@@ -74,6 +74,8 @@ def describe_gap(gap: Gap) -> Diagnostic:
 
 def _advice(gap: Gap) -> str | None:
     """How the fault is usually mended."""
+    if isinstance(gap, Broken) and not gap.point and gap.code != "G015":
+        return None  # it fails whatever the state is
     ends = re.search(r"(?:range|outside) (\S+)\.\.(\S+)$", gap.message)
     match gap.code:
         case "G012" | "G014" if ends:

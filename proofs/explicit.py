@@ -27,6 +27,8 @@ from proofs.kernel.region import Region, TooMany, rate_box, vertices
 NO_FORMULAS = "no rule for formulas yet"
 STATES_MAX = 200_000
 STEPS_MAX = 4_000_000
+DRAWS_MAX = 2_000_000
+"""How many draws of chance the steps of one world may come to."""
 POINTS_MAX = 64
 RATE_POINTS = 9
 
@@ -158,7 +160,7 @@ def _explore(
         for anywhere, drawn in start_worlds(chapter, unknowns)
     )
     options: list[tuple[Option, ...]] = []
-    count, symbolic = 0, any(_reads(w) for start in starts for _, w in start.pairs)
+    count, draws, symbolic = 0, 0, any(_reads(w) for start in starts for _, w in start.pairs)
     while len(options) < len(pairs):
         state, memory = pairs[len(options)]
         found: list[Option] = []
@@ -171,7 +173,11 @@ def _explore(
             for reply in replies:
                 reward: Weight = -cost
                 weights: dict[int, Weight] = {}
-                for outcome in world.outcomes(state, actions, unknowns, reply):
+                outcomes = world.outcomes(state, actions, unknowns, reply)
+                draws += len(outcomes)
+                if draws > DRAWS_MAX:
+                    raise TooLarge(f"{NO_FORMULAS}: more than {DRAWS_MAX:,} draws of chance")
+                for outcome in outcomes:
                     if rewarded:
                         reward = reward + outcome.weight * outcome.reward
                     if not world.is_done(outcome.successor, unknowns):

@@ -46,12 +46,13 @@ class Unknown:
 Answer: TypeAlias = Unsat | Sat | Unknown
 
 
-def prove(premise: Premise, *, rlimit: int, model: bool = False) -> Answer:
+def prove(premise: Premise, *, rlimit: int, model: bool = False, complete: bool = True) -> Answer:
     """Whether the denial of a premise can be met. `Unsat` is the only proof.
 
-    `rlimit` bounds the goals and the facts each; `rlimit_used` adds up both and depends on the text alone.
+    `rlimit` bounds the goals and the facts each; `rlimit_used` adds up both and depends on the text alone. Without
+    `complete`, products of reals are treated by bounds and tangents alone: a decomposition into cells knows no limit.
     """
-    answer = _solve(premise.text, rlimit, model)
+    answer = _solve(premise.text, rlimit, model, complete)
     if not isinstance(answer, Unsat):
         return answer
     used = answer.rlimit_used
@@ -84,21 +85,21 @@ def solver_version() -> str:
 # --- one question --------------------------------------------------------------------------------
 
 # answers are a function of text and limit, so remembering them changes nothing but the time taken
-_memo: dict[tuple[str, int, bool], Answer] = {}
+_memo: dict[tuple[str, int, bool, bool], Answer] = {}
 
 
-def _solve(text: str, rlimit: int, model: bool) -> Answer:
-    key = sha256(text.encode()).hexdigest(), rlimit, model
+def _solve(text: str, rlimit: int, model: bool, complete: bool = True) -> Answer:
+    key = sha256(text.encode()).hexdigest(), rlimit, model, complete
     found = _memo.get(key)
     if found is None:
-        found = _ask(text, rlimit, model)
+        found = _ask(text, rlimit, model, complete)
         if len(_memo) >= MEMO_MAX:
             _memo.clear()
         _memo[key] = found
     return found
 
 
-def _ask(text: str, rlimit: int, model: bool) -> Answer:
+def _ask(text: str, rlimit: int, model: bool, complete: bool) -> Answer:
     used = 0
     try:
         solver = z3.SimpleSolver(ctx=z3.Context())
@@ -108,6 +109,8 @@ def _ask(text: str, rlimit: int, model: bool) -> Answer:
             solver
         )  # reading is linear in the text; only the search is bounded and counted
         solver.set("rlimit", rlimit)
+        if not complete:
+            solver.set("arith.nl.nra", False)
         result = solver.check()
         used = _rlimit_used(solver) - before
         if result == z3.unsat:

@@ -9,15 +9,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import product
+from itertools import islice, product
 from math import prod
 from typing import Any, cast
 
 from dsl import syntax as s
+from dsl.blame import names_behind
 from dsl.interp import EvaluationFault, Evaluator, require_range
 from dsl.machine import Always, Program, Task
 from dsl.scope import names_read
-from dsl.types import Array, Bits, Bool, Enum, Int, Rat, Type, Value, Variable, cardinality, values
+from dsl.types import (
+    Array,
+    Bits,
+    Bool,
+    Enum,
+    Int,
+    Rat,
+    Type,
+    Value,
+    Variable,
+    cardinality,
+    elements,
+    values,
+)
+from dsl.types import scalar as scalar_type
 from proofs.encoder import Encoder
 from proofs.kernel.totality import Broken, Root, Unproved
 from proofs.obligations import Obligation, Path, Walker, range_words
@@ -52,6 +67,8 @@ from proofs.smtlib_world import (
 )
 
 SHRINKING_STEPS_MAX = 60
+REALS_MAX = 2
+CORNERS_MAX = 1_000
 
 
 def obligations(task: Task, program: Program | None = None) -> list[Obligation]:
@@ -60,11 +77,12 @@ def obligations(task: Task, program: Program | None = None) -> list[Obligation]:
 
 
 def find_broken(
-    task: Task, program: Program | None = None, *, rlimit: int
+    task: Task, program: Program | None = None, *, rlimit: int, proved: bool = True
 ) -> tuple[list[Broken], list[Unproved], int]:
     """What fails, with a point where it does, what is left open, and the rlimit used; for the declarations, or for code.
 
-    One question for everything comes first; obligations are asked about one by one only if that leaves doubts.
+    One question for everything comes first; obligations are asked about one by one only if that leaves doubts. Where the
+    kernel has not proved it either, nothing depends on a proof: points are looked for, and hard questions are passed over.
     """
     try:
         listing = _Listing(task, program)
@@ -84,12 +102,12 @@ def find_broken(
             return [], [Unproved("G063", f"Z3 does not decide: {answer.reason}", node)], used
     if not listing.obligations:
         return broken, unproved, used
-    answer = prove(listing.premise(), rlimit=rlimit)
+    answer = prove(listing.premise(), rlimit=rlimit, complete=proved)
     used += answer.rlimit_used
     if isinstance(answer, Unsat):
         return broken, unproved, used
     for i in range(len(listing.obligations)):
-        finder = _Finder(listing, i, rlimit)
+        finder = _Finder(listing, i, rlimit, proved)
         found = finder.find()
         used += finder.used
         if isinstance(found, Unproved):
@@ -497,8 +515,8 @@ def _read_before(
 class _Finder:
     """Looks for a point at which one obligation fails, the smallest it can find."""
 
-    def __init__(self, listing: _Listing, index: int, rlimit: int) -> None:
-        self.listing, self.index, self.rlimit = listing, index, rlimit
+    def __init__(self, listing: _Listing, index: int, rlimit: int, proved: bool) -> None:
+        self.listing, self.index, self.rlimit, self.proved = listing, index, rlimit, proved
         self.obligation = listing.obligations[index]
         self.entry = listing.entries[self.obligation.root]
         self.used = 0
@@ -510,6 +528,9 @@ class _Finder:
         if isinstance(answer, Unsat):
             return None
         if isinstance(answer, Unknown):
+            tried = None if self.proved else self._try_corners()
+            if tried is not None:
+                return tried
             return self._doubt(
                 f"Z3 does not decide whether {self.obligation.what}: {answer.reason}"
             )
@@ -523,9 +544,17 @@ class _Finder:
     def _ask(self, extra: tuple[str, ...]) -> Answer:
         self.steps += 1
         premise = self.listing.premise(broken=self.index, extra=extra)
-        answer = prove(premise, rlimit=self.rlimit, model=True)
+        answer = prove(premise, rlimit=self.rlimit, model=True, complete=self.proved)
         self.used += answer.rlimit_used
+        if not self.proved and isinstance(answer, Unknown) and self._few_reals():
+            answer = prove(premise, rlimit=self.rlimit, model=True)
+            self.used += answer.rlimit_used
         return answer
+
+    def _few_reals(self) -> bool:
+        """Whether cells of so many real numbers are soon listed."""
+        reals = [v for _, v in self._free() if isinstance(scalar_type(v.type), Rat)]
+        return sum(elements(v.type) for v in reals) <= REALS_MAX
 
     def _free(self) -> list[tuple[str, Variable]]:
         root = self.entry.root
@@ -533,6 +562,19 @@ class _Finder:
         if self.entry.choice is not None:
             read |= set().union(*map(names_read, self.entry.choice[1]))
         return [(c, v) for c, v in self.entry.free if v.name in read]
+
+    def _try_corners(self) -> Broken | None:
+        """A failing point among the ends and quarters of the ranges; none where conditions tie the variables."""
+        free = self._free()
+        if self._tied({v.name for _, v in free}) or self.entry.choice is not None:
+            return None
+        axes = [_corners(v.type) for _, v in free]
+        for chosen in islice(product(*axes), CORNERS_MAX):
+            point = dict(zip((v.name for _, v in free), chosen, strict=True))
+            found = self._replay(point, free)
+            if isinstance(found, Broken):
+                return found
+        return None
 
     def _shrink(self, free: list[tuple[str, Variable]], model: dict[str, str]) -> dict[str, Any]:
         """Values of the variables, those declared first made as small as they can be."""
@@ -592,12 +634,30 @@ class _Finder:
                 if root.kind is not None:
                     require_range(root.kind, result, root.what, root.tree)
         except EvaluationFault as fault:
-            shown = tuple((v.name, v.type, point[v.name]) for _, v in free)
+            made_of = {name: (value,) for name, value, _ in root.before}
+            names = names_behind(root.tree, fault.node, lambda name: made_of.get(name, ()))
+            if names is not None:
+                names |= self._tied(names)
+            shown = tuple(
+                (v.name, v.type, point[v.name]) for _, v in free if names is None or v.name in names
+            )
             return Broken(fault.code, fault.message, fault.node, shown, fault.met)
         at = ", ".join(f"{name} = {value}" for name, value in point.items())
         return self._doubt(
             f"our encoding disagrees with the interpreter: {self.obligation.what}, but not for Z3 at {at}"
         )
+
+    def _tied(self, names: set[str]) -> set[str]:
+        """What else is shown of a point: the names in the conditions on those that are shown."""
+        task = self.listing.task
+        found: set[str] = set()
+        for chosen, conditions in (
+            (task.adversaries, task.adversary_conditions),
+            (task.any_states, task.start_conditions),
+        ):
+            if not names.isdisjoint(v.name for v in chosen):
+                found.update(*map(names_read, conditions))
+        return found
 
     def _replay_choice(
         self,
@@ -626,6 +686,19 @@ class _Finder:
 
 
 POINTS_MAX = 1_000_000
+
+
+def _corners(kind: Type) -> list[Value]:
+    """A few values of a type: its ends, and of numbers the quarters between them."""
+    match kind:
+        case Rat(Fraction() as low, Fraction() as high):
+            return [low + (high - low) * Fraction(i, 4) for i in (0, 4, 2, 1, 3)]
+        case Int(int() as low, int() as high):
+            return sorted({low, (low + high) // 2, high})
+        case Bool() | Enum() | Bits():
+            return list(islice(values(kind), 5))
+        case _:
+            return []
 
 
 def _at_most(name: str, kind: Type, bound: int) -> str:

@@ -109,6 +109,17 @@ def test_a_terminal_shows_colours_and_leaves_its_cursor_on(here: Path) -> None:
             )
 
 
+def test_propose_shows_on_a_terminal_that_it_works(here: Path) -> None:
+    (here / "right").write_text(LEFT.replace("left", "right"), encoding="utf-8")
+    fresh = [*GODEL, "--store", "fresh.db", "propose", "walk.godel", "right"]
+    code, screen = in_terminal(
+        fresh, cwd=here, env=environment(TERM="xterm-256color", COLUMNS="300")
+    )
+    assert code == 0
+    assert "checking …" in screen and "proving …" in screen
+    assert screen.rfind("\x1b[?25h") > screen.rfind("\x1b[?25l") >= 0
+
+
 def test_ctrl_c_on_a_terminal_leaves_its_cursor_on(here: Path) -> None:
     code, screen = in_terminal(
         [*GODEL, "simulate", "walk.godel", "--at", "@", "--episodes", "100000000"],
@@ -119,6 +130,7 @@ def test_ctrl_c_on_a_terminal_leaves_its_cursor_on(here: Path) -> None:
     assert code == 130
     assert screen.rfind("\x1b[?25h") > screen.rfind("\x1b[?25l") >= 0
     assert "interrupted; the ledger is consistent" in screen
+    assert "begin again with: godel simulate walk.godel" in screen
 
 
 def test_a_reader_that_leaves_early_is_no_failure(here: Path) -> None:

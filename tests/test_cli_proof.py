@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,14 +148,38 @@ def test_no_altered_proof_proves_the_same(kind: str, here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{}", b"[]", b"null", b"{", b'{"schema": "godel/proof/2"}', b"\xff", b"[" * 9999]
+    "data", [b"", b"{}", b"[]", b"null", b"{", b'{"schema": "godel/log/1"}', b"\xff", b"[" * 9999]
 )
-def test_what_is_no_proof_file_does_not_hold(data: bytes, here: Path) -> None:
+def test_what_is_no_proof_file_is_misuse(data: bytes, here: Path) -> None:
+    (here / "p").write_bytes(data)
+    done = godel("proof", "check", "p")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: p is no proof file\nhint: godel proof show ID --json > FILE")
+    assert godel("proof", "check", "nowhere.json").code == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b'{"schema":"godel/proof/2"}', "a proof file holds certificate, declarations, "),
+        (b'{ "schema": "godel/proof/2" }', "JSON that is not in canonical form"),
+        (b'{"schema":"godel/proof/1"}', "a proof file holds certificate, declarations, "),
+    ],
+)
+def test_proof_file_that_is_spoilt_does_not_hold(data: bytes, why: str, here: Path) -> None:
     (here / "p").write_bytes(data)
     done = godel("proof", "check", "p")
     assert (done.code, done.out) == (30, "")
-    assert done.err.startswith("the proof does not hold: ")
-    assert godel("proof", "check", "nowhere.json").code == 2
+    assert done.err.startswith(f"the proof does not hold: {why}")
+
+
+def test_why_a_proof_does_not_hold_is_said_with_the_names_of_the_variables(here: Path) -> None:
+    data = json.loads(godel("proof", "show", proved()["accepted"], "--json").out)
+    data["old"], data["new"] = data["new"], data["old"]
+    (here / "p").write_bytes(canonical_json(data))
+    done = godel("proof", "check", "p")
+    assert done.code == 30
+    assert re.search(r"^the proof does not hold: the .* at state \w+ = ", done.err), done.err
 
 
 # --- verify ----------------------------------------------------------------------------------------

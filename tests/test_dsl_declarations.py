@@ -654,7 +654,7 @@ def test_rewrite_adds_edits_and_removes_memory_and_policies() -> None:
 def test_rewrite_cannot_remove_what_is_read_or_used() -> None:
     requirement = "require r: within 1 reach x >= 0 from true using calm"
     task, program = machine("state x: int 0..9 = 0", agent=AGENT, require=requirement)
-    for name, code in [("seen", "G006"), ("top", "G006"), ("calm", "G062"), ("main", "G004")]:
+    for name, code in [("seen", "G006"), ("top", "G006"), ("calm", "G062"), ("main", "G045")]:
         (removal,) = [
             edit
             for edit in derive_edits(

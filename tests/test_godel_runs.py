@@ -170,7 +170,7 @@ def test_ctrl_c_leaves_a_ledger_that_verifies(whole: Path, here: Path) -> None:
     if b"ended" not in left:
         assert code == 130
         assert "interrupted; the ledger is consistent\n" in said
-        assert said.endswith(f"reproduce: godel evolve {LAKE}.godel\n")
+        assert said.endswith(f"go on with: godel evolve {LAKE}.godel\n")
         assert "Traceback" not in said
         assert godel("verify").code == 0
         evolve()

@@ -1202,7 +1202,7 @@ NOT_PROGRAMS: list[tuple[str, tuple[Edit, ...], str]] = [
     ("def named as a function", (AddSlot(s.Def("ord", (), s.IntType(None, None), TWO)),), "G007"),
     ("policy named as a state", (AddSlot(s.Policy("tile", (s.Assign("move", AHEAD),))),), "G007"),
     ("next state", (put("main", (0,), s.Next("tile", TWO)),), "G.*"),
-    ("no policy", (RemoveSlot("main", expected(porch("discount")[1], "main")),), "G004"),
+    ("no policy", (RemoveSlot("main", expected(porch("discount")[1], "main")),), "G045"),
     ("slot that is read", (RemoveSlot("far", expected(porch("discount")[1], "far")),), "G006"),
     # statements that reach out
     ("state assigned", (put("main", (0,), s.Assign("tile", TWO)),), "G023"),

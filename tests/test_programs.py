@@ -11,7 +11,7 @@ import pytest
 from cli import godel
 
 PROGRAMS = sorted((Path(__file__).parent / "programs").glob("*.godel"))
-LARGE = {"07_whisky_gold", "12_inventory", "17_searcher_elaborated"}
+LARGE = {"12_inventory", "17_searcher_elaborated"}
 """Machines whose proofs take minutes: they are only checked here; inventory is decided at a small size below."""
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from dsl.parser import parse_machine
 from dsl.polynomial import Polynomial
-from proofs.games import iterate, solve_floats
+from proofs import explicit
+from proofs.games import TooLarge, iterate, solve_floats
 from proofs.kernel.certificate import (
     BetterCertificate,
     BetterWorstCertificate,
@@ -24,6 +25,7 @@ from proofs.kernel.certificate import (
     PathCertificate,
     PointwiseCertificate,
     RankCertificate,
+    Tree,
 )
 from proofs.kernel.chapter import Chapter
 from proofs.kernel.check import (
@@ -36,6 +38,7 @@ from proofs.kernel.check import (
     check,
 )
 from proofs.kernel.theorem import Improvement, NoImprovement, Optimality, ValueBounds
+from proofs.tactics import optimality
 from proofs.tactics.bounds import Grid
 from proofs.tactics.compare import (
     Bounders,
@@ -387,6 +390,41 @@ def test_boxes_are_cut_until_bounds_of_curved_values_are_apart(gain: str) -> Non
     _, found = evidence(CURVED.replace("GAIN", gain), ("a = 0", "a = 1"))
     assert isinstance(found, BetterCertificate)
     assert isinstance(found.cases[0].tree, Cut)
+
+
+def test_gap_is_cut_only_as_far_as_its_pieces_list_no_more_steps_than_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine = parse_machine(CURVED.replace("GAIN", "1/10"))
+    chapter = Chapter(machine.declarations)
+    program, found = chapter.program(machine.agent), list[Fraction]()
+    # 4 states with 2 actions: 8 steps a piece
+    for most, leaves in ((250_000, 16), (40, 4), (8, 1)):
+        monkeypatch.setattr(optimality, "GAP_STEPS_MAX", most)
+        shown = find_optimality(chapter, Bounders(chapter, program), Bounders(chapter, None))
+        check(IsOptimal(chapter, machine.agent), shown)
+        assert count_leaves(shown.cases[0].tree) == leaves
+        found.append(shown.gap)
+    assert found == sorted(found)
+
+
+def count_leaves(tree: Tree) -> int:
+    """The pieces of a region."""
+    return count_leaves(tree.below) + count_leaves(tree.above) if isinstance(tree, Cut) else 1
+
+
+def test_world_of_too_many_draws_is_given_up_once_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine = parse_machine(CURVED.replace("GAIN", "1/10"))
+    chapter = Chapter(machine.declarations)
+    bounders = Bounders(chapter, chapter.program(machine.agent))
+    monkeypatch.setattr(explicit, "DRAWS_MAX", 5)
+    with pytest.raises(TooLarge, match="more than 5 draws of chance"):
+        bounders.of(())
+    monkeypatch.setattr(explicit, "explore", None)
+    with pytest.raises(TooLarge, match="more than 5 draws of chance"):
+        bounders.of(())
 
 
 def test_ticks_are_saved_pointwise_where_values_are_curved() -> None:

@@ -214,15 +214,31 @@ def _comparison_lines(shown: Mapping[str, Any], claim: Mapping[str, Any]) -> lis
             "on every state that is reached both take the same actions; they differ in ticks:"
         )
     if steps:
-        lines.append(
-            f"both go from {_place(shown['shared'][0])} in {steps} step{'s' * (steps > 1)} to {place}:"
-        )
+        go = "may be led" if _replies(shown["shared"]) else "go"
+        first = _place(shown["shared"][0])
+        lines.append(f"both {go} from {first} in {steps} step{'s' * (steps > 1)} to {place}:")
         lines += [f"  {_place(m)} -> {_step(m)}" for m in shown["shared"]]
-    lines.append(f"first difference at {place}; then, with the likeliest draws that lead on:")
+    how = "with the likeliest draws that lead on"
+    replies = _replies([*shown["old"], *shown["new"]])
+    if any(not _is_rate(value) for _, value in replies):
+        how += ", against the replies that pay least at once"
+    if any(_is_rate(value) for _, value in replies):
+        how += ", rates in the middle of their ranges"
+    lines.append(f"first difference at {place}; then, {how}:")
     rows = [("old", "new")]
     for i in range(max(len(shown["old"]), len(shown["new"])) + 1):
         rows.append((_cell(shown["old"], i), _cell(shown["new"], i)))
     return lines + [f"  {line}" for line in _side_by_side(rows)]
+
+
+def _replies(moves: list[Mapping[str, Any]]) -> list[list[Any]]:
+    """What the adversary does along some moves."""
+    return [named for move in moves for named in move.get("reply") or ()]
+
+
+def _is_rate(value: Any) -> bool:
+    """Whether a value of the adversary is a rational; no other value is written as a text that begins like a number."""
+    return isinstance(value, str) and value[:1] in tuple("-0123456789")
 
 
 def _side_by_side(rows: list[tuple[str, str]]) -> list[str]:

@@ -11,6 +11,7 @@ import click
 from godel.cli.output import Context, Exit, fail_text, note
 
 ANSWERS = (0, 10)  # done, accepted or refused
+INTERRUPTED = 130
 PIPE_CLOSED = 141  # as a shell reports a process that wrote to a closed pipe
 
 VERBS: dict[str, tuple[str, str]] = {
@@ -92,12 +93,18 @@ def main() -> NoReturn:
 
 
 def run(args: list[str]) -> int:
-    """Run one command; returns its exit code. A failure ends with the command that reproduces it."""
+    """Run one command; returns its exit code.
+
+    A failure ends with the command that reproduces it, an interruption with the one that goes on or begins again.
+    """
     code = _run(args)
     if code not in (*ANSWERS, PIPE_CLOSED):
         import shlex
 
-        note(f"reproduce: {shlex.join(['godel', *args])}")
+        again = "reproduce"
+        if code == INTERRUPTED:
+            again = "go on with" if "evolve" in args else "begin again with"
+        note(f"{again}: {shlex.join(['godel', *args])}")
     return code
 
 
@@ -111,7 +118,7 @@ def _run(args: list[str]) -> int:
         return done.exit_code
     except (click.Abort, KeyboardInterrupt):
         note("interrupted; the ledger is consistent")
-        return 130
+        return INTERRUPTED
     except click.ClickException as error:
         error.show()
         if isinstance(error, click.NoSuchOption):

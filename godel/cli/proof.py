@@ -135,13 +135,24 @@ def check(context: Context, name: str, requirement: str | None, as_json: bool) -
     from dsl.codec import CodecError
     from dsl.errors import DslError
     from godel.claims import encode_claim
-    from godel.prooffile import check_proof, decode_proof, describe_theorem
+    from godel.prooffile import (
+        check_proof,
+        decode_proof,
+        describe_theorem,
+        in_words,
+        is_proof_file,
+    )
     from proofs.kernel.theorem import CertificateError
 
     stated: Any = None
+    proof: ProofFile | None = None
     try:
         if Path(name).is_file():
-            proof = decode_proof(read_bytes(name).strip())
+            data = read_bytes(name).strip()
+            if not is_proof_file(data):
+                made = "godel proof show ID --json > FILE makes one"
+                raise usage(f"{name} is no proof file", made)
+            proof = decode_proof(data)
         elif name.strip("-") != "@" and not set(name) <= set("0123456789abcdefABCDEF"):
             raise usage(f"there is no file {name}, and it is no id")
         else:
@@ -156,7 +167,8 @@ def check(context: Context, name: str, requirement: str | None, as_json: bool) -
     except (CertificateError, CodecError, DslError) as error:
         if as_json:
             print_json("proof-check", {"holds": False, "reason": str(error)})
-        note(f"the proof does not hold: {error}")
+        reason = str(error) if proof is None else in_words(str(error), proof)
+        note(f"the proof does not hold: {reason}")
         raise Exit(30) from None
     if as_json:
         names = ("declarations", "old", "new", "program")

@@ -428,8 +428,9 @@ def propose(
             if as_json:
                 _print_unread(session, fault)
             raise
-        faults = _faults(session, task, edits)
-        entry = session.propose(edits, patch, task)
+        with _Watch(as_json, "proving"):
+            faults = _faults(session, task, edits)
+            entry = session.propose(edits, patch, task)
         if as_json:
             _print_verdict(entry)
         else:
@@ -494,7 +495,8 @@ def _in_order(file: str, source: str, work: Any) -> Any:
     from dsl.errors import DslError
 
     try:
-        return work()
+        with _Watch(False, "checking"):
+            return work()
     except DslError as error:
         raise FileFault(file, source, error) from None
 
@@ -714,15 +716,15 @@ def _headline(session: Session) -> str:
 class _Watch:
     """Prints entries as they are made; on a terminal, shows that something is going on between them."""
 
-    def __init__(self, as_json: bool) -> None:
-        self.as_json = as_json
+    def __init__(self, as_json: bool, doing: str = "searching") -> None:
+        self.as_json, self.doing = as_json, doing
         self.status: Any = None
 
     def __enter__(self) -> _Watch:
         if is_terminal() and sys.stdout.isatty() and not self.as_json:
             from rich.console import Console
 
-            self.status = Console(stderr=True).status("searching …")
+            self.status = Console(stderr=True).status(f"{self.doing} …")
             self.status.start()
         return self
 
@@ -739,5 +741,5 @@ class _Watch:
             self.status.stop()  # or the line would be printed into the one that moves
         say(describe_entry(entry))
         if self.status is not None and entry.kind.value != "ended":
-            self.status.update(f"searching … {entry.seq} entries")
+            self.status.update(f"{self.doing} … {entry.seq} entries")
             self.status.start()

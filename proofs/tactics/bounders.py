@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from dsl.machine import Program, UnknownTuple
 from dsl.polynomial import names_of
-from proofs.explicit import explore_actions, explore_program, names_of_step
+from proofs.explicit import Model, TooLarge, explore_actions, explore_program, names_of_step
 from proofs.kernel.chapter import Chapter
 from proofs.kernel.region import Region
 from proofs.tactics.bounds import Bound, Direction, Grid
@@ -19,17 +19,26 @@ class Bounders:
     def __init__(self, chapter: Chapter, program: Program | None) -> None:
         self.chapter, self.program = chapter, program
         self.size = Fraction(0) if program is None else chapter.size_cost(program)
-        self._found: dict[UnknownTuple, Bounder] = {}
+        self._found: dict[UnknownTuple, Bounder | TooLarge] = {}
 
     def of(self, unknowns: UnknownTuple) -> Bounder:
         """The bounds for these unknowns. Raises TooLarge."""
-        if unknowns not in self._found:
-            if self.program is None:
-                model = explore_actions(self.chapter, unknowns)
-            else:
-                model = explore_program(self.chapter, self.program, unknowns)
-            self._found[unknowns] = Bounder(self.chapter, model)
-        return self._found[unknowns]
+        found = self._found.get(unknowns)
+        if found is None:
+            # that a world is too large is not found out twice
+            try:
+                found = Bounder(self.chapter, self._explore(unknowns))
+            except TooLarge as error:
+                found = error
+            self._found[unknowns] = found
+        if isinstance(found, TooLarge):
+            raise TooLarge(str(found))
+        return found
+
+    def _explore(self, unknowns: UnknownTuple) -> Model:
+        if self.program is None:
+            return explore_actions(self.chapter, unknowns)
+        return explore_program(self.chapter, self.program, unknowns)
 
     def bound(
         self, direction: Direction, grid: Grid, region: Region, *, flat: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 from dsl.machine import UnknownTuple
@@ -11,10 +12,12 @@ from proofs.kernel.certificate import BoundsCertificate, OptimalityCertificate
 from proofs.kernel.chapter import Chapter
 from proofs.kernel.region import Region
 from proofs.tactics.bounders import Bounders
-from proofs.tactics.bounds import Direction, Grid
+from proofs.tactics.bounds import Bound, Direction, Grid
 from proofs.tactics.pieces import Piece, Pieces, leaves_of, make_case, part
 
 GAP_LEAVES_MAX = 16
+GAP_STEPS_MAX = 250_000
+"""How many steps under every action all pieces may come to; where one piece has more of them it is not cut."""
 GAP_WANTED = Fraction(1, 10**5)
 
 
@@ -110,15 +113,30 @@ def _gap_pieces(
         # what assumptions leave of a box is not cut into equal parts
         return first
 
+    leaves = min(GAP_LEAVES_MAX, GAP_STEPS_MAX // max(1, _count_steps(first.bounds[1])))
+    if leaves < 2:
+        return first
+    leaves = 1 << leaves.bit_length() - 1
+
     # cut into equal parts, which lowers what is lost to curvature; deeper is left to those who ask for more
     def small(region: Region) -> Piece | None:
         total = Fraction(1)
         for (low, high), (a, b) in zip(region.box, whole.box, strict=True):
             total *= (high - low) / (b - a) if a != b else 1
-        return piece(region) if total * GAP_LEAVES_MAX <= 1 else None
+        return piece(region) if total * leaves <= 1 else None
 
     finer = part(chapter, whole, small, names)
     if finer is None:
         return first
     best = min(p.least(chapter) for p in leaves_of(finer))
     return finer if best > first.least(chapter) else first
+
+
+def _count_steps(bound: Bound) -> int:
+    """The steps of every option and reply, in every layer."""
+    each = [sum(len(option.steps) for option in row) for row in bound.model.options]
+    return sum(
+        each[i]
+        for layer in bound.layers
+        for i in (layer if isinstance(layer, Mapping) else range(len(layer)))
+    )

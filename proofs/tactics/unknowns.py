@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import product
-from math import comb, isfinite
+from math import isfinite
 
+from dsl.boxes import coefficients
 from dsl.polynomial import (
     Polynomial,
     Weight,
@@ -264,7 +264,7 @@ def spread(step: Step, box: Box, g: float) -> list[FloatRow]:
     degrees = [max(degree_of(w, name) for w in weights) for name in names]
     if len(weights) * _product(d + 1 for d in degrees) > 1_000_000:
         raise TooLarge("too many Bernstein coefficients of a step")
-    columns = [[float(c) for c in _coefficients(w, names, degrees, box)] for w in weights]
+    columns = [[as_float(c) for c in coefficients(w, names, degrees, box)] for w in weights]
     to = tuple(j for j, _ in step.successors)
     return [
         (columns[0][k], to, tuple(g * column[k] for column in columns[1:]))
@@ -277,30 +277,6 @@ def _product(factors: object) -> int:
     for factor in factors:  # type: ignore[attr-defined]
         total *= factor
     return total
-
-
-def _coefficients(
-    weight: Weight, names: Sequence[str], degrees: Sequence[int], box: Box
-) -> list[Fraction]:
-    """The Bernstein coefficients of these degrees."""
-    values: dict[tuple[int, ...], Fraction] = {}
-    for monomial, c in terms_of(weight):
-        exponents = dict(monomial)
-        index = tuple(exponents.get(name, 0) for name in names)
-        values[index] = values.get(index, Fraction(0)) + c
-    for axis, (name, degree) in enumerate(zip(names, degrees, strict=True)):
-        low, high = box[name]
-        found: dict[tuple[int, ...], Fraction] = {}
-        for index, value in values.items():
-            e = index[axis]
-            for j in range(e + 1):
-                part = value * comb(e, j) * low ** (e - j) * (high - low) ** j
-                for i in range(j, degree + 1):
-                    at = (*index[:axis], i, *index[axis + 1 :])
-                    share = part * Fraction(comb(i, j), comb(degree, j))
-                    found[at] = found.get(at, Fraction(0)) + share
-        values = found
-    return [values.get(index, Fraction(0)) for index in product(*(range(d + 1) for d in degrees))]
 
 
 # --- shifting ------------------------------------------------------------------------------------
