@@ -57,16 +57,23 @@ def test_enums_of_the_machine_that_the_search_does_not_read_are_left_out() -> No
     assert [i.name for i in elaborated(text).items] == ["Attempt", "Outcome", "Mood", "MOOD"]
 
 
+HALVES = "{ accepted: 1/2, refused: 1/2 }"
+LAWS = (
+    HALVES,
+    "if match try { tidy: true, patch: false, self: false } then { accepted: 1 } else { refused: 1 }",
+    "let p = 1/3 in match try { tidy | patch: { accepted: p, refused: 1 - p }, self: { empty: 1 } }",
+    "match try { tidy: match try { tidy: { accepted: 1 }, else: { empty: 1 } }, else: { refused: 1 } }",
+)
+GAINS = "match try { tidy: 2, patch: 3, self: 1 }"
+
+
 @pytest.mark.parametrize(
     "law",
     [
-        "chance outcome: Outcome = { accepted: 1/2, refused: 1/2 }",
-        "chance outcome: Outcome = if match try { tidy: true, patch: false, self: false } then { accepted: 1 } else { refused: 1 }",
-        "chance outcome: Outcome = let p = 1/3 in match try { tidy | patch: { accepted: p, refused: 1 - p }, self: { empty: 1 } }",
-        "chance outcome: Outcome = match try { tidy: match try { tidy: { accepted: 1 }, else: { empty: 1 } }, else: { refused: 1 } }",
+        *(f"chance outcome: Outcome = {law}" for law in LAWS),
         "adversary outcome: Outcome where match try { tidy: outcome != none, patch: true, self: outcome == empty }",
-        "adversary outcome: Outcome adversary cost: int 0..3 where cost < match try { tidy: 2, patch: 3, self: 1 }",
-        "chance outcome: Outcome = { accepted: 1/2, refused: 1/2 } adversary gain: int 0..5 where gain > match try { tidy: 2, patch: 3, self: 1 }",
+        f"adversary outcome: Outcome adversary cost: int 0..3 where cost < {GAINS}",
+        f"chance outcome: Outcome = {HALVES} adversary gain: int 0..5 where gain > {GAINS}",
     ],
 )
 def test_laws_say_what_families_do_and_nothing_is_drawn_else(law: str) -> None:
@@ -169,6 +176,7 @@ def test_reports_are_those_of_the_table(switch: str) -> None:
 
 
 # --- runs ------------------------------------------------------------------------------------------
+
 
 def test_what_is_held_is_installed_by_apply_and_dropped_at_the_end(tmp_path: Path) -> None:
     with session_of(
