@@ -94,13 +94,15 @@ class _Elaboration:
         if self.faults or self.world is None or self.utility is None:
             raise DslError(tuple(self.faults))
         required = tuple(i for i in self.search.items if isinstance(i, s.Always | s.Reach))
-        environment = s.Environment(tuple(self._environment()), self.world.span)
+        items = tuple(_placed(item, item.span) for item in self._environment())
+        environment = s.Environment(items, self.world.span)
         kept = [i for i in self.machine.items if not isinstance(i, s.Enum)]
         read = _words([*kept, environment, self.utility, *required])
+        words = read - {STOP, APPLY, *self.names, *OUTCOMES}  # these are members of its own
         enums = [
             i
             for i in self.machine.items
-            if isinstance(i, s.Enum) and (i.name in read or not read.isdisjoint(i.members))
+            if isinstance(i, s.Enum) and (i.name in read or not words.isdisjoint(i.members))
         ]
         attempt = s.Enum("Attempt", (STOP, APPLY, *self.names), self.search.span)
         outcome = s.Enum("Outcome", OUTCOMES, self.search.span)
@@ -476,6 +478,14 @@ def _words(trees: Iterable[s.Node]) -> set[str]:
             elif isinstance(node, str):
                 found.add(node)
     return found
+
+
+def _placed(tree: Any, span: Span) -> Any:
+    """A tree whose nodes that stand nowhere stand at a place of their own."""
+    below = s.children(tree)
+    if below:
+        tree = s.with_children(tree, tuple(_placed(child, span) for child in below))
+    return tree if tree.span != NO_SPAN else replace(tree, span=span)
 
 
 def _fresh(name: str, taken: set[str]) -> str:

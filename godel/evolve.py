@@ -55,12 +55,13 @@ Watch: TypeAlias = Callable[[Entry], None]
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Where a person cuts a run: attempts, total ticks of cost, a gap that is small enough; `strict` cuts it as soon as
-    reality leaves the declared search world."""
+    reality leaves the declared search world. With `keep_searcher` families that rewrite the searcher propose nothing."""
 
     attempts: int | None = None
     budget: Fraction | None = None
     gap: Fraction | None = None
     strict: bool = False
+    keep_searcher: bool = False
 
 
 @dataclass(slots=True)
@@ -142,7 +143,7 @@ class Session:
             if tried == APPLY:
                 entry = self._apply()
             else:
-                entry = self._attempt(tried)
+                entry = self._attempt(tried, keep_searcher=limits.keep_searcher)
                 costs: Any = entry.body["costs"]
                 spent += history.search.ticks(
                     costs["rlimit"], costs["family_steps"], costs["kernel_steps"]
@@ -172,13 +173,14 @@ class Session:
         episode, step = self.history.next_episode
         return {"episode": episode, "step": step, "try": tried}
 
-    def _attempt(self, tried: str) -> Entry:
+    def _attempt(self, tried: str, *, keep_searcher: bool = False) -> Entry:
         family = self.history.search.family(tried)
         if family is None:
             raise LookupError(f"a searcher tried {tried!r}, which is no family")
         bench = self.benches[family.target]
         rlimit = min(bench.gate.rlimit, family.rlimit or bench.gate.rlimit)
-        candidate = self._next_candidate(family, rlimit)
+        kept = keep_searcher and family.target == SEARCHER
+        candidate = None if kept else self._next_candidate(family, rlimit)
         if candidate is not None:
             return self._judge(family.target, candidate, tried, self._step(tried), rlimit)
         body = {

@@ -363,6 +363,11 @@ def simulate(
 @click.option(
     "--strict", is_flag=True, help="Cut the run when an attempt leaves the declared search world."
 )
+@click.option(
+    "--keep-searcher",
+    is_flag=True,
+    help="Let no family rewrite the searcher, to see what such rewrites are worth.",
+)
 @rlimit_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Recorded in the ledger.")
 @jobs_option
@@ -375,6 +380,7 @@ def evolve(
     budget: Fraction | None,
     gap: Fraction | None,
     strict: bool,
+    keep_searcher: bool,
     rlimit: int,
     seed: int,
     jobs: int,
@@ -389,7 +395,7 @@ def evolve(
         if not as_json:
             say(_headline(session))
         with _Watch(as_json) as watch:
-            session.evolve(Limits(attempts, budget, gap, strict), watch)
+            session.evolve(Limits(attempts, budget, gap, strict, keep_searcher), watch)
 
 
 @click.command()
