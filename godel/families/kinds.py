@@ -91,4 +91,12 @@ KINDS: Mapping[str, Kind] = {
         ("states",),
     ),
     "simplify": Kind("simplify", {}),
+    "tune": Kind(
+        "tune",
+        {
+            "pairs": Count(low=0, high=1_000_000),
+            "tables": Count(low=0, high=10_000),
+            "candidates": Count(high=10_000),
+        },
+    ),
 }

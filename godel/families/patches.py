@@ -134,7 +134,7 @@ def _edit_table(action: _Action) -> list[Edit] | None:
     current = program.names.values[slot.name]
     paths = [_path(action, o) for o in action.changed]
     changed = {p: entries[p] for p in paths if p is not None and _entry(current, p) != entries[p]}
-    return list(_edit_entries(program, slot, slot.value, (0,), kind, current, changed))
+    return list(edit_entries(program, slot, slot.value, (0,), kind, current, changed))
 
 
 def _reads(program: Program, name: str) -> int:
@@ -166,9 +166,9 @@ def _entry(value: Value, path: tuple[int, ...]) -> Value:
     return value
 
 
-def _edit_entries(
+def edit_entries(
     program: Program,
-    slot: s.Table,
+    slot: s.Table | s.Param,
     tree: s.Expr,
     position: s.Position,
     kind: Type,
@@ -183,7 +183,7 @@ def _edit_entries(
         for i, item in enumerate(tree.items):
             below = {p[1:]: v for p, v in changed.items() if p[0] == i}
             inner = current[i]  # type: ignore[index]
-            edits += _edit_entries(program, slot, item, (*position, i), kind.item, inner, below)
+            edits += edit_entries(program, slot, item, (*position, i), kind.item, inner, below)
         return edits
     for path, value in changed.items():
         current = _updated(current, path, value)
