@@ -81,6 +81,16 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
+    "enumerate": Kind(
+        "enumeration",
+        {
+            "nodes": Count(high=8),
+            "literals": Count(low=0, high=100),
+            "tries": Count(high=100_000),
+            "candidates": Count(high=10_000),
+        },
+        ("nodes",),
+    ),
     "improve": Kind(
         "improve",
         {
