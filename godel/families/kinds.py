@@ -91,6 +91,15 @@ KINDS: Mapping[str, Kind] = {
         },
         ("nodes",),
     ),
+    "holes": Kind(
+        "holes",
+        {
+            "sketch": Quoted(),
+            "effort": Count(),
+            "solutions": Count(high=1_000),
+        },
+        ("sketch",),
+    ),
     "improve": Kind(
         "improve",
         {

@@ -340,7 +340,7 @@ def _add_table(action: _Action, added: set[str]) -> list[Edit] | None:
             return None
     filled = _filled(action, chosen, variables)
     name = _fresh_name(action.program, added)
-    kind: s.TypeExpr = _written(action.variable.type)
+    kind: s.TypeExpr = written(action.variable.type)
     lookup: s.Expr = s.Name(name)
     for v in variables:
         lookup = s.Index(lookup, _index(v))
@@ -394,7 +394,8 @@ def _fresh_name(program: Program, added: set[str]) -> str:
     return next(name for name in names if name not in taken)
 
 
-def _written(kind: Type) -> s.TypeExpr:
+def written(kind: Type) -> s.TypeExpr:
+    """A type as it is written in code."""
     match kind:
         case Bool():
             return s.BoolType()
@@ -409,7 +410,7 @@ def _written(kind: Type) -> s.TypeExpr:
         case Enum(name, _):
             return s.NamedType(name)
         case Array(length, index, item):
-            return s.ArrayType(s.Name(index.name) if index else s.IntLit(length), _written(item))
+            return s.ArrayType(s.Name(index.name) if index else s.IntLit(length), written(item))
         case _:
             assert_never(kind)
 
