@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from dsl import syntax as s
 from dsl.check import check_machine
 from dsl.errors import Diagnostic, DslError
 from dsl.machine import Program
-from dsl.search import search_machine
+from dsl.search import AGENT, SEARCHER, families_of, search_machine, target_of
 from godel.searching import check_settings
 from godel.validity import describe_gap
 from proofs.kernel.chapter import Chapter, NotTotal
@@ -44,12 +45,34 @@ def check_totality(machine: s.Machine, *, rlimit: int = TOTALITY_RLIMIT) -> Chec
         try:
             searched = _check_parts(search, rlimit)
             check_settings(machine.search, searched.chapter.task)
+            if checked is not None:
+                found += _check_sketches(
+                    machine.search, {AGENT: checked.program, SEARCHER: searched.program}
+                )
         except DslError as error:
             found += (d for d in error.diagnostics if d not in found)
     if found or checked is None:
         raise DslError(tuple(found))
     more = () if searched is None else tuple(f"search: {text}" for text in searched.obligations)
     return replace(checked, obligations=checked.obligations + more)
+
+
+def _check_sketches(search: s.Search, programs: Mapping[str, Program]) -> list[Diagnostic]:
+    """What is wrong with the sketches of families, in the place of parts of the programs that they are for."""
+    found: list[Diagnostic] = []
+    for family in families_of(search):
+        for option in family.options:
+            if option.key == "sketch" and isinstance(option.value, s.Text):
+                from godel.families.sketch import read_sketch
+
+                try:
+                    read_sketch(option.value.value, programs[target_of(family)])
+                except DslError as error:
+                    first = error.diagnostics[0]
+                    message = f"the sketch of {family.name}: {first.message}"
+                    where = option.value.span
+                    found.append(Diagnostic("G070", message, where, first.notes, first.help))
+    return found
 
 
 def _check_parts(machine: s.Machine, rlimit: int) -> Checked:

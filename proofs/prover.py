@@ -6,11 +6,12 @@ never by the clock. A premise counts as proved only if its facts alone can be me
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from fractions import Fraction
 from hashlib import sha256
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import z3
 
@@ -45,6 +46,18 @@ class Unknown:
 
 Answer: TypeAlias = Unsat | Sat | Unknown
 
+Exact: TypeAlias = bool | int | Fraction
+_Read = TypeVar("_Read")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Values of the declared constants that meet all that a text asserts, exactly; those that are of no matter may be
+    missing."""
+
+    rlimit_used: int
+    values: dict[str, Exact]
+
 
 def prove(premise: Premise, *, rlimit: int, model: bool = False, complete: bool = True) -> Answer:
     """Whether the denial of a premise can be met. `Unsat` is the only proof.
@@ -77,6 +90,12 @@ def prove_all(premises: Sequence[Premise], *, rlimit: int, jobs: int = 2) -> lis
         return list(pool.map(lambda premise: prove(premise, rlimit=rlimit), premises))
 
 
+def find_model(text: str, *, rlimit: int) -> Model | Unsat | Unknown:
+    """Values that meet all that a text asserts; `Unsat` says that there are none."""
+    found = _check(text, rlimit, _read_exactly)
+    return Model(*found) if isinstance(found, tuple) else found
+
+
 def solver_version() -> str:
     """The version of Z3, for the record."""
     return str(z3.get_version_string())
@@ -100,6 +119,14 @@ def _solve(text: str, rlimit: int, model: bool, complete: bool = True) -> Answer
 
 
 def _ask(text: str, rlimit: int, model: bool, complete: bool) -> Answer:
+    found = _check(text, rlimit, lambda solved: _read_model(solved) if model else {}, complete)
+    return Sat(*found) if isinstance(found, tuple) else found
+
+
+def _check(
+    text: str, rlimit: int, read: Callable[[Any], _Read], complete: bool = True
+) -> tuple[int, _Read] | Unsat | Unknown:
+    """What is read of a model, with the resource units that it took; else the other answers."""
     used = 0
     try:
         solver = z3.SimpleSolver(ctx=z3.Context())
@@ -116,7 +143,7 @@ def _ask(text: str, rlimit: int, model: bool, complete: bool) -> Answer:
         if result == z3.unsat:
             return Unsat(used)
         if result == z3.sat:
-            return Sat(used, _read_model(solver.model()) if model else {})
+            return used, read(solver.model())
         reason = str(solver.reason_unknown())
         # nobody cancels a question but the limit
         return Unknown(used, OUT_OF_RESOURCES if reason == "canceled" else reason)
@@ -139,6 +166,25 @@ def _read_model(model: Any) -> dict[str, str]:
         if declaration.arity() == 0:
             found[str(declaration.name())] = str(model[declaration])
     return dict(sorted(found.items()))
+
+
+def _read_exactly(model: Any) -> dict[str, Exact]:
+    found: dict[str, Exact] = {}
+    for declaration in model.decls():
+        if declaration.arity() == 0:
+            found[str(declaration.name())] = _exact(model[declaration])
+    return dict(sorted(found.items()))
+
+
+def _exact(value: Any) -> Exact:
+    """A value of a model; raises Z3Exception for one that is no truth value and no rational number."""
+    if z3.is_bool(value):
+        return bool(z3.is_true(value))
+    if z3.is_int_value(value):
+        return int(value.as_long())
+    if z3.is_rational_value(value):
+        return Fraction(value.numerator_as_long(), value.denominator_as_long())
+    raise z3.Z3Exception(f"{value} is no rational number")
 
 
 def _message(error: Exception) -> str:

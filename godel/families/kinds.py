@@ -81,6 +81,25 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
+    "enumerate": Kind(
+        "enumeration",
+        {
+            "nodes": Count(high=8),
+            "literals": Count(low=0, high=100),
+            "tries": Count(high=100_000),
+            "candidates": Count(high=10_000),
+        },
+        ("nodes",),
+    ),
+    "holes": Kind(
+        "holes",
+        {
+            "sketch": Quoted(),
+            "effort": Count(),
+            "solutions": Count(high=1_000),
+        },
+        ("sketch",),
+    ),
     "improve": Kind(
         "improve",
         {
@@ -91,4 +110,12 @@ KINDS: Mapping[str, Kind] = {
         ("states",),
     ),
     "simplify": Kind("simplify", {}),
+    "tune": Kind(
+        "tune",
+        {
+            "pairs": Count(low=0, high=1_000_000),
+            "tables": Count(low=0, high=10_000),
+            "candidates": Count(high=10_000),
+        },
+    ),
 }

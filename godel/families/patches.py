@@ -134,7 +134,7 @@ def _edit_table(action: _Action) -> list[Edit] | None:
     current = program.names.values[slot.name]
     paths = [_path(action, o) for o in action.changed]
     changed = {p: entries[p] for p in paths if p is not None and _entry(current, p) != entries[p]}
-    return list(_edit_entries(program, slot, slot.value, (0,), kind, current, changed))
+    return list(edit_entries(program, slot, slot.value, (0,), kind, current, changed))
 
 
 def _reads(program: Program, name: str) -> int:
@@ -166,9 +166,9 @@ def _entry(value: Value, path: tuple[int, ...]) -> Value:
     return value
 
 
-def _edit_entries(
+def edit_entries(
     program: Program,
-    slot: s.Table,
+    slot: s.Table | s.Param,
     tree: s.Expr,
     position: s.Position,
     kind: Type,
@@ -183,7 +183,7 @@ def _edit_entries(
         for i, item in enumerate(tree.items):
             below = {p[1:]: v for p, v in changed.items() if p[0] == i}
             inner = current[i]  # type: ignore[index]
-            edits += _edit_entries(program, slot, item, (*position, i), kind.item, inner, below)
+            edits += edit_entries(program, slot, item, (*position, i), kind.item, inner, below)
         return edits
     for path, value in changed.items():
         current = _updated(current, path, value)
@@ -340,7 +340,7 @@ def _add_table(action: _Action, added: set[str]) -> list[Edit] | None:
             return None
     filled = _filled(action, chosen, variables)
     name = _fresh_name(action.program, added)
-    kind: s.TypeExpr = _written(action.variable.type)
+    kind: s.TypeExpr = written(action.variable.type)
     lookup: s.Expr = s.Name(name)
     for v in variables:
         lookup = s.Index(lookup, _index(v))
@@ -394,7 +394,8 @@ def _fresh_name(program: Program, added: set[str]) -> str:
     return next(name for name in names if name not in taken)
 
 
-def _written(kind: Type) -> s.TypeExpr:
+def written(kind: Type) -> s.TypeExpr:
+    """A type as it is written in code."""
     match kind:
         case Bool():
             return s.BoolType()
@@ -409,7 +410,7 @@ def _written(kind: Type) -> s.TypeExpr:
         case Enum(name, _):
             return s.NamedType(name)
         case Array(length, index, item):
-            return s.ArrayType(s.Name(index.name) if index else s.IntLit(length), _written(item))
+            return s.ArrayType(s.Name(index.name) if index else s.IntLit(length), written(item))
         case _:
             assert_never(kind)
 

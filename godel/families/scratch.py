@@ -249,9 +249,9 @@ class _Sums:
 
 
 class Scratch:
-    """Decisions of a program to try out. Raises TooLarge."""
+    """Decisions of a program to try out; unless `wide`, only its own ones are written out. Raises TooLarge."""
 
-    def __init__(self, work: Workplace, program: Program) -> None:
+    def __init__(self, work: Workplace, program: Program, *, wide: bool = True) -> None:
         utility = program.task.utility
         self.horizon, self.better = utility.horizon, utility.better
         if utility.horizon is None:
@@ -262,7 +262,7 @@ class Scratch:
         self.graphs = [
             Graph(work.world, self.decisions, sample.unknowns) for sample in work.world.samples
         ]
-        self._write_out(work.world.samples)
+        self._write_out(work.world.samples, wide)
         self.views = [
             View(graph, point, utility.discount)
             for graph, sample in zip(self.graphs, work.world.samples, strict=True)
@@ -298,7 +298,7 @@ class Scratch:
 
     # --- writing out -----------------------------------------------------------------------------
 
-    def _write_out(self, samples: tuple[Sample, ...]) -> None:
+    def _write_out(self, samples: tuple[Sample, ...], wide: bool) -> None:
         views = sum(len(sample.points) for sample in samples)
         for graph in self.graphs:
             try:
@@ -309,8 +309,8 @@ class Scratch:
         if layers * views * sum(len(g.pairs) for g in self.graphs) > LAYERED_MAX:
             raise TooLarge("a horizon too long to sweep")
         for graph in self.graphs:
-            limit = graph.draws + DRAWS_MAX // len(self.graphs) // min(layers, 10)
-            self._widen(graph, limit)
+            if wide:
+                self._widen(graph, graph.draws + DRAWS_MAX // len(self.graphs) // min(layers, 10))
             graph.forget_unfinished()
 
     def _widen(self, graph: Graph, limit: int) -> None:
