@@ -32,17 +32,17 @@ def external(
     seconds: int = 20,
     megabytes: int = 512,
     candidates: int = 16,
-    environment: str = "",
+    variables: str = "",
 ) -> Family:
     """The family with these settings: at most `candidates` lines of the command's output are read.
 
-    Of the environment the command gets PATH and the variables named in `environment`. It is asked again as soon as there are
+    Of the environment the command gets PATH and the variables that are named. It is asked again as soon as there are
     new verdicts, until it has nothing new to say. Steps are bytes of its output.
     """
     words = shlex.split(command)
     limits = {"seconds": seconds, "megabytes": megabytes, "candidates": candidates}
     bounds = Bounds(seconds, megabytes, candidates)
-    passed = (*PASSED_ON, *shlex.split(environment))
+    passed = (*PASSED_ON, *shlex.split(variables))
 
     def propose(work: Workplace, program: Program) -> Iterator[Candidate]:
         if work.commands is None:

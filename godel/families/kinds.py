@@ -127,7 +127,7 @@ KINDS: Mapping[str, Kind] = {
             "seconds": Count(high=86_400),
             "megabytes": Count(high=1_048_576),
             "candidates": Count(high=1_000),
-            "environment": Words(),
+            "variables": Words(),
         },
         ("command",),
         outside=True,
