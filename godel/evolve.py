@@ -205,7 +205,10 @@ class Session:
         try:
             candidate = None if kept else self._next_candidate(family, rlimit)
         except NothingProposed as nothing:
-            candidate, reason, steps = None, nothing.reason, nothing.steps
+            candidate, steps = None, nothing.steps
+            # what can be worked out again needs no reason, and what is written without need could be forged
+            if not self.history.search.is_reproducible(tried):
+                reason = nothing.reason
             del self._running[family.name]
         if candidate is not None:
             return self._judge(family.target, candidate, tried, self._step(tried), rlimit)

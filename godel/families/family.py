@@ -29,9 +29,10 @@ class Candidate:
 
 
 class NothingProposed(Exception):
-    """A family has nothing to propose now, for a reason worth telling; `steps` is the work done since the last candidate.
+    """A family has nothing to propose now; `steps` is the work done since the last candidate.
 
-    Raised in the place of a candidate. Who asks again makes the family anew.
+    Raised in the place of a candidate; who asks again makes the family anew. The reason is recorded where a command was
+    asked, since it cannot be worked out again.
     """
 
     def __init__(self, reason: str | None, steps: int) -> None:
