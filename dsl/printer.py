@@ -55,21 +55,33 @@ def print_code(code: s.Code, word: str = "agent") -> str:
 def print_machine(machine: s.Machine) -> str:
     """The whole file: declarations, environment, utility, requirements, agent, search, searcher."""
     printer = Printer(searcher=machine.searcher)
-    d = machine.declarations
+    lines = _declaration_lines(machine.declarations, printer)
+    groups: list[list[Item]] = [[machine.agent]]
+    if machine.search is not None:
+        groups.append([machine.search])
+    if machine.searcher is not None:
+        groups.append([machine.searcher])
+    for group in groups:
+        lines += [Line(""), *printer.items(group, 0)]
+    return _text(lines) + "\n"
+
+
+def print_declarations(declarations: s.Declarations) -> str:
+    """What a machine declares, without its code and its search."""
+    return _text(_declaration_lines(declarations, Printer())) + "\n"
+
+
+def _declaration_lines(d: s.Declarations, printer: Printer) -> list[Line]:
     lines = [Line(f"machine {d.name}")]
     groups: list[list[Item]] = []
     for item in d.items:
         if not groups or type(groups[-1][0]) is not type(item):
             groups.append([])
         groups[-1].append(item)
-    groups += [[d.environment], [d.utility], [*d.requirements], [machine.agent]]
-    if machine.search is not None:
-        groups.append([machine.search])
-    if machine.searcher is not None:
-        groups.append([machine.searcher])
+    groups += [[d.environment], [d.utility], [*d.requirements]]
     for group in filter(None, groups):
         lines += [Line(""), *printer.items(group, 0)]
-    return _text(lines) + "\n"
+    return lines
 
 
 def _text(lines: list[Line]) -> str:

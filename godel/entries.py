@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from dsl.codec import Json
 from godel.ledger import Entry, Kind, LedgerError
 
 Shape: TypeAlias = Callable[[Any], bool]
@@ -101,15 +102,16 @@ _STEP: dict[str, Shape] = {
     "departures": _is_texts,
     "versions": _is_versions,
 }
-_EMPTY: dict[str, Shape] = {
+_TRIED: dict[str, Shape] = {
     **_STEP,
     "family": _is_text,
+    "reproducible": _is_truth,
     "rlimit": _is_count,
     "costs": _is_costs,
     "outcome": _is_text,
 }
 _JUDGED: dict[str, Shape] = {
-    **_EMPTY,
+    **_TRIED,
     "note": _is_text,
     "edits": _is_list,
     "slots": _is_list,
@@ -124,7 +126,7 @@ _PROVED: dict[str, Shape] = {
 _BODIES: Mapping[Kind, dict[str, Shape]] = {
     Kind.GENESIS: _CHAPTER,
     Kind.REVISION: _CHAPTER,
-    Kind.EMPTY: _EMPTY,
+    Kind.EMPTY: {**_TRIED, "reason": _or_none(_is_text)},
     Kind.ACCEPTED: {**_PROVED, "requirements": _is_kept},
     Kind.HELD: {**_PROVED, "requirements": _is_kept},
     Kind.APPLIED: {
@@ -170,14 +172,18 @@ _BODIES: Mapping[Kind, dict[str, Shape]] = {
 
 def require_shape(entry: Entry) -> None:
     """Raise LedgerError where a body holds other keys than its kind has, or a value of another shape."""
-    shapes = _BODIES.get(entry.kind)
+    reason = fault_of(entry.kind, entry.body)
+    if reason is not None:
+        raise LedgerError(reason, seq=entry.seq)
+
+
+def fault_of(kind: Kind, body: Mapping[str, Json]) -> str | None:
+    """What is wrong with the shape of a body, if anything is."""
+    shapes = _BODIES.get(kind)
     if shapes is None:
-        raise LedgerError(f"{entry.kind.value!r} entries are not written yet", seq=entry.seq)
-    if entry.body.keys() != shapes.keys():
-        odd = sorted(entry.body.keys() ^ shapes.keys())
-        raise LedgerError(
-            f"a malformed body: keys of another kind: {', '.join(odd)}", seq=entry.seq
-        )
-    for name, shape in shapes.items():
-        if not shape(entry.body[name]):
-            raise LedgerError(f"a malformed body: its {name}", seq=entry.seq)
+        return f"{kind.value!r} entries are not written yet"
+    if body.keys() != shapes.keys():
+        odd = sorted(body.keys() ^ shapes.keys())
+        return f"a malformed body: keys of another kind: {', '.join(odd)}"
+    odd = [name for name, shape in shapes.items() if not shape(body[name])]
+    return f"a malformed body: its {odd[0]}" if odd else None

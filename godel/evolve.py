@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, TypeAlias
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias, cast
 
 from dsl import syntax as s
 from dsl.codec import Json, digest, digest_node, encode_rational, encode_tree
+from dsl.machine import Program
 from dsl.rewrite import Edit, encode_edits
 from dsl.search import AGENT, APPLY, SEARCHER, STOP
 from godel.claims import encode_claim
-from godel.entries import as_text
-from godel.families.family import Candidate, Workplace
+from godel.entries import as_text, fault_of
+from godel.families.family import Candidate, NothingProposed, Workplace
 from godel.families.kinds import KINDS
 from godel.gate import (
     DEFAULT_RLIMIT,
@@ -47,7 +50,7 @@ from proofs.counterexample import counterexample_of, encode_counterexample
 from proofs.explicit import TooLarge
 from proofs.kernel.certificate import Certificate
 from proofs.kernel.chapter import Chapter
-from proofs.kernel.theorem import Improvement, Theorem
+from proofs.kernel.theorem import CertificateError, Improvement, Theorem
 
 Watch: TypeAlias = Callable[[Entry], None]
 
@@ -83,16 +86,30 @@ class Session:
 
     @classmethod
     def resume(
-        cls, store: Store, *, rlimit: int, threads: int, chapter: Chapter | None = None
+        cls,
+        store: Store,
+        *,
+        rlimit: int,
+        threads: int,
+        chapter: Chapter | None = None,
+        commands: Path | None = None,
     ) -> Session:
-        """Open the chapter that a ledger is in; `chapter` saves making it, where it is that one."""
+        """Open the chapter that a ledger is in; `chapter` saves making it, where it is that one.
+
+        `commands` is the folder that commands of families are found in; without it none may be run.
+        """
         history = read_history(store.entries(), store.blob)
         if chapter is None or chapter.digest != history.declarations:
             chapter = Chapter(history.load_declarations())
         chapters = {AGENT: chapter, SEARCHER: history.search.chapter}
-        benches = {
-            task: Bench(Gate(c, rlimit, threads), Workplace(c)) for task, c in chapters.items()
-        }
+        benches: dict[str, Bench] = {}
+        for task, its_chapter in chapters.items():
+            gate = Gate(its_chapter, rlimit, threads)
+            attempts = history.tasks[task].attempts
+            work = Workplace(
+                its_chapter, task, history.seed, attempts, partial(_bounds, gate), commands
+            )
+            benches[task] = Bench(gate, work)
         return cls(store, history, benches)
 
     @property
@@ -113,6 +130,10 @@ class Session:
         self, kind: Kind, body: Mapping[str, Json], blobs: Mapping[str, bytes] | None = None
     ) -> Entry:
         """Write an entry in one transaction and take it into account."""
+        fault = fault_of(kind, body)
+        if fault is not None:
+            # nothing is ever removed: what nobody could read again must not be written
+            raise ValueError(fault)
         last = self.history.last
         entry = self.store.append(
             kind, body, blobs=blobs or {}, expect_head=last.id if last else None
@@ -180,12 +201,21 @@ class Session:
         bench = self.benches[family.target]
         rlimit = min(bench.gate.rlimit, family.rlimit or bench.gate.rlimit)
         kept = keep_searcher and family.target == SEARCHER
-        candidate = None if kept else self._next_candidate(family, rlimit)
+        reason, steps = None, 0
+        try:
+            candidate = None if kept else self._next_candidate(family, rlimit)
+        except NothingProposed as nothing:
+            candidate, steps = None, nothing.steps
+            # what can be worked out again needs no reason, and what is written without need could be forged
+            if not self.history.search.is_reproducible(tried):
+                reason = nothing.reason
+            del self._running[family.name]
         if candidate is not None:
             return self._judge(family.target, candidate, tried, self._step(tried), rlimit)
         body = {
-            **self._common(family.target, tried, self._step(tried), Costs(0, 0), 0, rlimit),
+            **self._common(family.target, tried, self._step(tried), Costs(0, 0), steps, rlimit),
             "outcome": "empty",
+            "reason": None if reason is None else as_text(reason),
         }
         return self.append(Kind.EMPTY, {**body, **self._units(tried, "empty", None, body["costs"])})
 
@@ -270,6 +300,7 @@ class Session:
             "task": task,
             "parent": self.history.tasks[task].base,
             "family": family,
+            "reproducible": self.history.search.is_reproducible(cast(Any, step["try"])),
             **step,
             "rlimit": rlimit,
             "costs": {
@@ -380,6 +411,15 @@ class Session:
         except TooLarge as error:
             body["reason"] = f"the gap is not known: {error}"
         return self.append(Kind.ENDED, body, blobs)
+
+
+def _bounds(gate: Gate, program: Program) -> Json:
+    """Between which numbers the value of a program is proved to lie in every world, size left out, if that is found."""
+    try:
+        theorem, _ = gate.prove_bounds(program.code)
+    except (TooLarge, CertificateError):
+        return None
+    return encode_claim(theorem, gate.chapter.task)
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -28,6 +29,8 @@ from godel.searching import Search, Situation, Step
 ATTEMPTS = (*(Kind.ACCEPTED, Kind.HELD, Kind.REFUSED, Kind.UNDECIDED, Kind.INVALID, Kind.EMPTY),)
 WON = (Kind.ACCEPTED, Kind.HELD)
 NO_LIMIT = 2**62
+ATTEMPTS_KEPT = 32
+"""How many attempts on a task are kept for families to look at."""
 
 
 @dataclass(slots=True)
@@ -37,7 +40,7 @@ class Lineage:
     `head` is the digest of the installed code, `held` that of a proved rewrite which waits for `apply`; `tried` holds, by
     base and result, the rlimit with which a candidate was judged (`NO_LIMIT` where more would change nothing); `links` the
     accepted entries that lead from the chapter's first program to the head, `held_links` those from there to what is held;
-    `ways` the links of every program that was installed.
+    `ways` the links of every program that was installed; `attempts` the last entries about this task, oldest first.
     """
 
     first: str = ""
@@ -47,6 +50,7 @@ class Lineage:
     links: list[Entry] = field(default_factory=list)
     held_links: list[Entry] = field(default_factory=list)
     ways: dict[str, list[Entry]] = field(default_factory=dict)
+    attempts: deque[Entry] = field(default_factory=lambda: deque(maxlen=ATTEMPTS_KEPT), repr=False)
 
     @classmethod
     def of(cls, first: str) -> Lineage:
@@ -251,6 +255,7 @@ class History:
     def _attempt(self, entry: Entry) -> None:
         body, lineage = cast(Mapping[str, Any], entry.body), self._lineage(entry)
         base = lineage.base
+        lineage.attempts.append(entry)
         if body["try"] is None:
             self._cut()
             base = lineage.base

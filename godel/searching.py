@@ -111,6 +111,11 @@ class Search:
         """The family of that name."""
         return next((f for f in self.families if f.name == name), None)
 
+    def is_reproducible(self, tried: str | None) -> bool:
+        """Whether an attempt, by a family or (None) by a person, would come out the same again: no command is asked."""
+        family = None if tried is None else self.family(tried)
+        return family is None or not KINDS[family.kind].outside
+
     # --- episodes --------------------------------------------------------------------------------
 
     def start(self, program: Program) -> Situation:

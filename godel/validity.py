@@ -11,6 +11,7 @@ from dsl.errors import Diagnostic, DslError
 from dsl.machine import Program
 from dsl.rewrite import Edit, RewriteError, apply_rewrite
 from dsl.types import show_value
+from godel.entries import as_text
 from proofs.kernel.chapter import Chapter, NotTotal
 from proofs.kernel.theorem import CertificateError
 from proofs.kernel.totality import Broken, Gap
@@ -26,7 +27,7 @@ class Valid:
 
 @dataclass(frozen=True, slots=True)
 class NotValid:
-    """Edits that do not apply, or code that is no program: why, and each fault with a point that shows it."""
+    """Edits that do not apply, or code that is no program: why, on one line, and each fault with a point that shows it."""
 
     reason: str
     diagnostics: tuple[Diagnostic, ...]
@@ -47,7 +48,7 @@ def judge_validity(
     try:
         new = apply_rewrite(old, edits)
     except RewriteError as error:
-        return NotValid(str(error), ())
+        return NotValid(as_text(str(error)), ())
     try:
         return Valid(new, chapter.program(new))
     except DslError as error:
@@ -59,7 +60,7 @@ def judge_validity(
         reason = f"totality is neither proved nor broken: {error.gaps[0].message}"
         return NotShown(new, reason)
     except (CertificateError, CodecError) as error:
-        return NotValid(str(error), ())
+        return NotValid(as_text(str(error)), ())
 
 
 def describe_gap(gap: Gap) -> Diagnostic:

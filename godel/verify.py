@@ -145,6 +145,10 @@ class _Verifier:
         base = lineage.head if body["try"] is None else lineage.base
         self._same(entry, "the parent", base, body["parent"])
         self._decision(entry, body, task)
+        repeats = self.history.search.is_reproducible(body["try"])
+        self._same(entry, "whether it is reproducible", repeats, body["reproducible"])
+        if entry.kind is Kind.EMPTY and repeats:
+            self._same(entry, "the reason", None, body["reason"])
         waits = body["try"] is not None and self.history.search.switch == "held" and task == AGENT
         if entry.kind in WON and (entry.kind is Kind.HELD) != waits:
             raise LedgerError("what is accepted is held as `switch` says", seq=entry.seq)

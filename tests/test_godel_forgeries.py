@@ -372,6 +372,9 @@ FORGERIES: list[tuple[str, Callable[[Forged], None], str]] = [
     ("empty becomes accepted", turn("empty", "accepted"), "result of the edits"),
     ("accepted becomes invalid", turn("accepted", "invalid", gain=0), "called invalid, but it is a program"),
     ("accepted becomes undecided", turn("accepted", "undecided", gain=0, disagreement=False, reason=""), "the parent|decision"),
+    ("asked of a command", change("accepted", "reproducible", to=False), "whether it is reproducible"),
+    ("asked of a command", change("empty", "reproducible", to=False), "whether it is reproducible"),
+    ("a reason of its own", change("empty", "reason", to="no time"), "the reason"),
     ("outcome alone", change("refused", "outcome", to="accepted"), "the outcome"),
     ("outcome alone", change("accepted", "outcome", to="optimal"), "the outcome"),
     ("kind alone", lambda f: f.kinds.__setitem__(f.at("refused"), "accepted"), "the outcome"),
@@ -663,6 +666,7 @@ FREE = {
     "invalid": {
         *("note", "rlimit", "versions.solver", "costs.rlimit", "costs.family_steps"),
         *("costs.kernel_steps", "edits.*.slot", "edits.*.expected", "edits.*.position"),
+        "edits.*.code.*",  # of an edit that fits nowhere
     },
     "empty": {"rlimit", "versions.solver", "costs.rlimit", "costs.family_steps", "costs.kernel_steps"},
     "checkout": {"versions.solver"},

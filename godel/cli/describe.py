@@ -82,6 +82,8 @@ def _summary(entry: Entry, body: Mapping[str, Any]) -> str:
             return f"{body['family']:<12} {refusal(body['claim']):<36} {body['note']}"
         case Kind.UNDECIDED | Kind.INVALID:
             return f"{body['family']:<12} {body['note']}"
+        case Kind.EMPTY if body["reason"] is not None:
+            return f"{body['family']:<12} proposes nothing"
         case Kind.EMPTY:
             return f"{body['family']:<12} proposes nothing more for this program"
         case Kind.ENDED:
@@ -170,6 +172,8 @@ def details(entry: Entry) -> list[str]:
         costs = body["costs"]
         steps = f"family {costs['family_steps']:,} steps, kernel {costs['kernel_steps']:,} steps"
         lines.append(f"costs: rlimit {costs['rlimit']:,}, {steps}")
+    if not body.get("reproducible", True):
+        lines.append("not reproducible: a command from outside was asked, and may answer otherwise")
     return lines
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -368,6 +369,12 @@ def simulate(
     is_flag=True,
     help="Let no family rewrite the searcher, to see what such rewrites are worth.",
 )
+@click.option(
+    "--allow-external",
+    "allowed",
+    is_flag=True,
+    help="Run the commands that FILE names, with your rights.",
+)
 @rlimit_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Recorded in the ledger.")
 @jobs_option
@@ -381,6 +388,7 @@ def evolve(
     gap: Fraction | None,
     strict: bool,
     keep_searcher: bool,
+    allowed: bool,
     rlimit: int,
     seed: int,
     jobs: int,
@@ -390,7 +398,12 @@ def evolve(
     from godel.evolve import Limits
 
     source, machine = load_machine(file)
-    with _open(context, file, source, machine, seed=seed, rlimit=rlimit, jobs=jobs) as session:
+    commands = Path(file).parent.absolute() if allowed else None
+    if not allowed:
+        _require_no_commands(machine, file)
+    with _open(
+        context, file, source, machine, seed=seed, rlimit=rlimit, jobs=jobs, commands=commands
+    ) as session:
         _require_known(session, machine, file)
         if not as_json:
             say(_headline(session))
@@ -517,6 +530,7 @@ def _open(
     seed: int,
     rlimit: int,
     jobs: int,
+    commands: Path | None = None,
 ) -> Iterator[Session]:
     """The machine's ledger, begun where there is none, with the gate of its chapter."""
     from godel.checking import check_totality
@@ -545,7 +559,29 @@ def _open(
                 rlimit=rlimit,
             )
             _note_unkept(chapter, entry)
-        yield Session.resume(store, rlimit=rlimit, threads=jobs, chapter=chapter)
+        yield Session.resume(store, rlimit=rlimit, threads=jobs, chapter=chapter, commands=commands)
+
+
+def _require_no_commands(machine: Machine, file: str) -> None:
+    """A machine file that names commands runs none of them before a person says so."""
+    from dsl.search import families_of
+    from dsl.syntax import Text
+    from godel.entries import as_text
+    from godel.families.kinds import KINDS
+
+    for family in () if machine.search is None else families_of(machine.search):
+        if family.kind not in KINDS or not KINDS[family.kind].outside:
+            continue
+        named = [
+            o.value.value
+            for o in family.options
+            if o.key == "command" and isinstance(o.value, Text)
+        ]
+        what = f"`{as_text(named[0])}`" if named else "a command"
+        raise usage(
+            f"{file} names a command to run: {what}, for the family {family.name}",
+            "with --allow-external it runs, with all rights that you have: read the file and the command first",
+        )
 
 
 def _note_unkept(chapter: Chapter, entry: Entry) -> None:
@@ -609,65 +645,19 @@ def _edits(
     patch: str, text: str, session: Session, target: str | None
 ) -> tuple[str, tuple[Edit, ...]]:
     """The task and the edits that a patch stands for: as they are written, or what they change in the installed code."""
-    from dsl.errors import Diagnostic, DslError
-    from dsl.parser import parse_blocks
-    from dsl.rewrite import RewriteError, derive_edits
-    from dsl.search import AGENT, SEARCHER
+    from dsl.errors import DslError
+    from dsl.search import AGENT
+    from godel.patch import read_block, read_edits
 
-    if text.lstrip().startswith("["):
-        return target or AGENT, _read_edits(patch, text)
     try:
-        found = parse_blocks(text)
-        if found.search is not None:
-            message = "no rewrite reaches `search`: what is declared is changed by a `revision`"
-            raise DslError((Diagnostic("G001", message, found.search.span),))
-        if found.agent is not None and found.searcher is not None:
-            message = "a patch holds one block: each is proved by itself"
-            raise DslError((Diagnostic("G001", message, found.searcher.span),))
-        task, given = (AGENT, found.agent) if found.agent else (SEARCHER, found.searcher)
-        old = session.installed(task)
-        edits = derive_edits(old, _merge(old, cast(Any, given)))
+        if text.lstrip().startswith("["):
+            return target or AGENT, read_edits(text)
+        task, edits = read_block(text, session.installed)
     except DslError as error:
         raise FileFault(patch, text, error) from None
-    except RewriteError as error:
-        broken = DslError((Diagnostic("G007", str(error)),))
-        raise FileFault(patch, text, broken) from None
     if not edits:
         raise usage(f"{patch} changes nothing")
     return task, edits
-
-
-def _merge(code: Code, given: Code) -> Code:
-    """The code with the items of another put in place of those of the same name; new ones come before the policy."""
-    from dsl.syntax import Policy
-
-    named = {slot.name: slot for slot in given.slots}
-    slots = [named.pop(slot.name, slot) for slot in code.slots]
-    at = next((i for i, slot in enumerate(slots) if isinstance(slot, Policy)), len(slots))
-    return type(code)((*slots[:at], *named.values(), *slots[at:]))
-
-
-def _read_edits(patch: str, text: str) -> tuple[Edit, ...]:
-    """Edits written as JSON; FileFault where they are none."""
-    from dsl.codec import canonical_json
-    from dsl.errors import Diagnostic, DslError
-    from dsl.rewrite import decode_edits
-    from dsl.span import NO_SPAN, Span
-
-    span = NO_SPAN
-    try:
-        data = json.loads(text)
-        canonical_json(data)
-        return decode_edits(data)
-    except json.JSONDecodeError as error:
-        span = Span(error.lineno, error.colno, error.lineno, error.colno + 1)
-        reason = error.msg
-    except RecursionError:
-        reason = "nested too deep"
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = str(error)
-    found = Diagnostic("G001", f"this is no list of edits: {reason}", span)
-    raise FileFault(patch, text, DslError((found,)))
 
 
 def _faults(session: Session, task: str, edits: tuple[Edit, ...]) -> list[Diagnostic]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -54,24 +55,52 @@ class Quoted:
 
     def fits(self, value: Setting) -> bool:
         """Whether the value may stand here."""
-        return isinstance(value, str) and bool(value.strip())
+        return isinstance(value, str) and bool(value.strip()) and _can_stand_in_quotes(value)
 
     @property
     def wanted(self) -> str:
         """What may stand here, in words."""
-        return "text in quotes"
+        return "text in quotes, without backslash"
 
 
-Range: TypeAlias = Choice | Count | Quoted
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A setting that is text in quotes, taken apart into words as a shell does."""
+
+    def fits(self, value: Setting) -> bool:
+        """Whether the value may stand here."""
+        try:
+            return (
+                isinstance(value, str) and _can_stand_in_quotes(value) and bool(shlex.split(value))
+            )
+        except ValueError:
+            return False
+
+    @property
+    def wanted(self) -> str:
+        """What may stand here, in words."""
+        return "text in quotes, words as a shell parts them, without backslash"
+
+
+def _can_stand_in_quotes(text: str) -> bool:
+    """Whether text is stored as it is written."""
+    return text.isprintable() and not {'"', "\\"} & set(text)
+
+
+Range: TypeAlias = Choice | Count | Quoted | Words
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Where a kind of family is made, what can be set of it, and which settings it cannot do without."""
+    """Where a kind of family is made, what can be set of it, and which settings it cannot do without.
+
+    `outside`: what it proposes comes from a command, so that it needs a person's leave, and need not repeat.
+    """
 
     module: str
     options: Mapping[str, Range]
     needed: tuple[str, ...] = ()
+    outside: bool = False
 
     def make(self, name: str, settings: Mapping[str, Setting]) -> Family:
         """A family of this kind with these settings."""
@@ -117,5 +146,17 @@ KINDS: Mapping[str, Kind] = {
             "tables": Count(low=0, high=10_000),
             "candidates": Count(high=10_000),
         },
+    ),
+    "external": Kind(
+        "external",
+        {
+            "command": Words(),
+            "seconds": Count(high=86_400),
+            "megabytes": Count(high=1_048_576),
+            "candidates": Count(high=1_000),
+            "variables": Words(),
+        },
+        ("command",),
+        outside=True,
     ),
 }
