@@ -20,8 +20,9 @@ from dsl.polynomial import Polynomial, Weight, substitute
 from dsl.types import Value, values
 from proofs.encoder import Encoder
 from proofs.kernel.certificate import Entry, Pair, Reply, Table
-from proofs.kernel.region import Region, is_at_least_zero
+from proofs.kernel.region import Region
 from proofs.premises import Premise, PremiseError, make_premise
+from proofs.regions import is_at_least_zero
 from proofs.rows import (
     Draw,
     ListedPolicy,
