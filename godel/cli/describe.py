@@ -111,6 +111,23 @@ def accepted_claim(claim: Mapping[str, Any]) -> str:
     return f"U(new) >= {claim['new_lower']} > {claim['old_upper']} >= U(old){where}"
 
 
+def applied_claim(body: Mapping[str, Any]) -> list[str]:
+    """What is proved of an `apply`: that what it installs improves, or besides that nothing else was worth as much."""
+    claim, links = body["claim"], body["links"]
+    lines = [f"claim     {body['statement']}: {links} held rewrite{'s' * (links != 1)} installed"]
+    lines.append(f"gain      {claim['gain']}")
+    if "margin" in claim:
+        step = (
+            ""
+            if claim["step"] is None
+            else f"after {claim['step']} step{'s' * (claim['step'] != 1)}, "
+        )
+        seen = _values([*claim["observed"], *claim["memory"]])
+        lines.append(f"margin    {claim['margin']} above anything else that the searcher could do")
+        lines.append(f"          {step}where {seen}, in every world of the search")
+    return lines
+
+
 def refusal(claim: Mapping[str, Any]) -> str:
     """What refuses a rewrite: bounds, or a requirement that it breaks."""
     if "requirement" in claim:

@@ -69,8 +69,7 @@ class Region:
         )
 
     def constraints(self, task: Task) -> tuple[Weight, ...]:
-        """What is at least 0 in the region: x - low and high - x of each unknown, then the assumptions, an exact one
-        followed by its opposite."""
+        """What is at least 0 in the region, in the order of `dsl.boxes.constraints`."""
         return boxes.constraints(self.named(task), task.assumptions)
 
     def holds(self, task: Task, rationals: tuple[Fraction, ...]) -> bool:
