@@ -77,7 +77,9 @@ def _summary(entry: Entry, body: Mapping[str, Any]) -> str:
             return f"{'apply':<12} nothing is held"
         case Kind.APPLIED:
             gain = below(Fraction(body["claim"]["gain"]))
-            return f"{'apply':<12} gain {gain:>10}  {body['statement']}"
+            margin = body["claim"].get("margin")
+            by = "" if margin is None else f", by {below(Fraction(margin))}"
+            return f"{'apply':<12} gain {gain:>10}  {body['statement']}{by}"
         case Kind.REFUSED:
             return f"{body['family']:<12} {refusal(body['claim']):<36} {body['note']}"
         case Kind.UNDECIDED | Kind.INVALID:
