@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dsl.machine import UnknownTuple
+from dsl.machine import Program, UnknownTuple
 from proofs.explicit import corner_points, start_worlds, unknown_values
 from proofs.kernel import rules
 from proofs.kernel.certificate import ChoiceCertificate
@@ -17,6 +17,8 @@ from proofs.tactics.bounds import Bound, Direction, Grid, on_grid
 from proofs.tactics.farkas import Recorder
 from proofs.tactics.pieces import Piece, Pieces, leaves_of, make_case, part
 
+LEAVES_MAX = 32
+
 
 def find_choice(
     chapter: Chapter, bounders: Bounders, every: Bounders, moment: Moment, grid: Grid = Grid.FINE
@@ -28,14 +30,9 @@ def find_choice(
     program = bounders.program
     if program is None:
         raise ValueError("a program makes a choice")
-    finder = _Finder(chapter, bounders, every, moment, grid)
     steps = chapter.steps
-    found: dict[UnknownTuple, Pieces] = {}
-    for u in unknown_values(chapter):
-        pieces = finder.pieces(u)
-        if pieces is None:
-            return None
-        found[u] = pieces
+    found = _Finder(chapter, program, bounders, every, moment, grid).find()
+    # what a search looks at is no premise
     chapter.steps = steps
     shown = [p.least(chapter) for x in found.values() for p in leaves_of(x) if p.differences]
     if not shown:
@@ -53,12 +50,40 @@ def find_choice(
 
 class _Finder:
     def __init__(
-        self, chapter: Chapter, bounders: Bounders, every: Bounders, moment: Moment, grid: Grid
+        self,
+        chapter: Chapter,
+        program: Program,
+        bounders: Bounders,
+        every: Bounders,
+        moment: Moment,
+        grid: Grid,
     ) -> None:
-        self.chapter, self.bounders, self.every = chapter, bounders, every
-        self.moment, self.grid = moment, grid
+        self.chapter, self.program, self.moment, self.grid = chapter, program, moment, grid
+        self.bounders, self.every = bounders, every
 
-    def pieces(self, u: UnknownTuple) -> Pieces | None:
+    def find(self) -> dict[UnknownTuple, Pieces]:
+        """Pieces with a positive margin that make up every world; none where they are not found, or the moment never comes."""
+        values = unknown_values(self.chapter)
+        if not any(map(self._comes, values)):
+            return {}
+        found: dict[UnknownTuple, Pieces] = {}
+        for u in values:
+            pieces = self._pieces(u)
+            if pieces is None:
+                return {}
+            found[u] = pieces
+        return found
+
+    def _comes(self, u: UnknownTuple) -> bool:
+        """Whether the moment may come in a world with these unknowns."""
+        place = self._place(Region.whole(self.chapter.task, u))
+        return bool(rules.pairs_at(place, self.program, self.moment))
+
+    def _place(self, region: Region) -> Place:
+        starts = start_worlds(self.chapter, region.unknowns)
+        return Place(self.chapter, region, tuple(starts), Recorder())
+
+    def _pieces(self, u: UnknownTuple) -> Pieces | None:
         """Regions that make up all worlds with these unknowns, each with a positive margin; None where none are found."""
         whole = Region.whole(self.chapter.task, u)
         names = self.bounders.names(u) | self.every.names(u)
@@ -67,7 +92,7 @@ class _Finder:
             for point in reversed(corner_points(self.chapter, whole)):
                 if self._shown(Region.point(u, point)) is None:
                     return None
-        return part(self.chapter, whole, self._shown, names)
+        return part(self.chapter, whole, self._shown, names, LEAVES_MAX)
 
     def _shown(self, region: Region) -> Piece | None:
         piece = self._piece(region)
@@ -84,15 +109,12 @@ class _Finder:
         return max(found, key=lambda p: p.least(self.chapter) if p.differences else 0)
 
     def _compared(self, region: Region, low: Bound, high: Bound) -> Piece:
-        program, starts = self.bounders.program, start_worlds(self.chapter, region.unknowns)
-        if program is None:
-            raise ValueError("a program makes a choice")
-        place = Place(self.chapter, region, tuple(starts), Recorder())
+        place = self._place(region)
         numbers = {pair: i for i, pair in enumerate(high.model.states)}
-        states = [state for state, _ in rules.pairs_at(place, program, self.moment)]
+        states = [state for state, _ in rules.pairs_at(place, self.program, self.moment)]
         # with an adversary, a table holds what its replies lead to: here every reply is one's own
         layer = 0 if self.moment.step is None else len(high.layers) - 1 - self.moment.step
         high = replace(high, also={layer: tuple(numbers[state, ()] for state in states)})
         tables = low.table(), high.table()
-        pairs = rules.choices_apart(place, program, tables, self.moment)
+        pairs = rules.choices_apart(place, self.program, tables, self.moment)
         return Piece(region, (low, high), tuple(b - a for a, b in pairs))
