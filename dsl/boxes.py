@@ -1,4 +1,4 @@
-"""Polynomials on boxes: Bernstein coefficients, and the point at which affine ones vanish.
+"""Polynomials on boxes: Bernstein coefficients, vertices, and when one is at least 0.
 
 On a box a polynomial lies between the least and the greatest of its Bernstein coefficients; those of a multi-affine one are
 its values at the corners (Garloff, 1985).
@@ -6,21 +6,24 @@ its values at the corners (Garloff, 1985).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import combinations, product
 from math import comb, lcm
 from typing import TypeAlias
 
+from dsl.machine import Assumption
 from dsl.polynomial import (
     Monomial,
+    Polynomial,
     PolynomialTooLarge,
     Weight,
     degree_of,
     names_of,
     substitute,
     terms_of,
+    total_degree,
     weight_of,
     whole_of,
 )
@@ -107,6 +110,41 @@ def _along(
                 at = (*before, i, *after)
                 found[at] = found.get(at, 0) + value * factor
     return found
+
+
+def constraints(box: Box, assumptions: Iterable[Assumption]) -> tuple[Weight, ...]:
+    """What is at least 0 in a box where assumptions hold: x - low and high - x of each unknown, then the assumptions, an
+    exact one followed by its opposite."""
+    found: list[Weight] = []
+    for name, (low, high) in box.items():
+        x = Polynomial.variable(name)
+        found += [x - low, high - x]
+    for assumption in assumptions:
+        found.append(assumption.difference)
+        if assumption.exact:
+            found.append(-assumption.difference)
+    return tuple(found)
+
+
+def is_at_least_zero(
+    weight: Weight, box: Box, rates: Box, assumptions: tuple[Assumption, ...]
+) -> bool:
+    """Whether a weight is seen to be at least 0 for all unknowns of a box that meet the assumptions, and all rates.
+
+    By Bernstein coefficients; under assumptions by the values of an affine polynomial at the vertices. Raises
+    PolynomialTooLarge.
+    """
+    fixed = {name: low for name, (low, high) in box.items() if low == high}
+    for part in bernstein(substitute(weight, fixed), rates):
+        if all(value >= 0 for value in bernstein(part, box)):  # type: ignore[operator]
+            continue
+        if not assumptions or total_degree(part) > 1:
+            return False
+        names = list(box)
+        for vertex in vertices(constraints(box, assumptions), names):
+            if substitute(part, dict(zip(names, vertex, strict=True))) < 0:  # type: ignore[operator]
+                return False
+    return True
 
 
 def vertices(constraints: tuple[Weight, ...], names: list[str]) -> tuple[tuple[Fraction, ...], ...]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from dsl.codec import Json, encode_rational
-from dsl.machine import Task, World
-from dsl.types import encode_value
+from dsl.codec import CodecError, Json, decode_int, encode_int, encode_rational
+from dsl.machine import Program, Task, World
+from dsl.types import Value, Variable, decode_value, encode_value
 from proofs.kernel.theorem import (
+    BestChoice,
     Broken,
     Improvement,
     Kept,
+    Moment,
     NoImprovement,
     Optimality,
     Theorem,
@@ -18,8 +20,8 @@ from proofs.kernel.theorem import (
 )
 
 
-def encode_claim(theorem: Theorem, task: Task) -> Json:
-    """What a theorem says, as JSON."""
+def encode_claim(theorem: Theorem, task: Task, program: Program | None = None) -> Json:
+    """What a theorem says, as JSON; `program` is the one whose choice it is about, if it is about one."""
     match theorem.statement:
         case Improvement(_, criterion, _, _, world, old_upper, new_lower, gain):
             return {
@@ -42,6 +44,13 @@ def encode_claim(theorem: Theorem, task: Task) -> Json:
                 "upper": encode_rational(upper),
                 "gap": encode_rational(gap),
             }
+        case BestChoice(_, made_by, moment, actions, margin) if program is not None:
+            return {
+                "program": made_by,
+                "actions": _named(task.actions, actions),
+                **encode_moment(moment, program),
+                "margin": encode_rational(margin),
+            }
         case ValueBounds(_, _, least, most):
             return {"lower": _number(least), "upper": _number(most)}
         case Kept(_, _, requirement):
@@ -50,6 +59,40 @@ def encode_claim(theorem: Theorem, task: Task) -> Json:
             return {"requirement": requirement, "world": encode_world(world, task)}
         case other:
             raise TypeError(f"no claim of the ledger: {other}")
+
+
+def encode_moment(moment: Moment, program: Program) -> dict[str, Json]:
+    """A moment: what is observed and remembered, by name, and the steps taken before."""
+    return {
+        "observed": _named(program.task.observed, moment.observed),
+        "memory": _named(program.memories, moment.memory),
+        "step": None if moment.step is None else encode_int(moment.step),
+    }
+
+
+def decode_moment(data: Json, program: Program) -> Moment:
+    """The moment that `encode_moment` wrote; raises CodecError for anything else."""
+    if not isinstance(data, dict) or data.keys() != {"observed", "memory", "step"}:
+        raise CodecError("a moment is what is observed, the memory, and a step")
+    step = None if data["step"] is None else decode_int(data["step"])
+    observed = _values("what is observed", program.task.observed, data["observed"])
+    return Moment(observed, _values("the memory", program.memories, data["memory"]), step)
+
+
+def _named(variables: tuple[Variable, ...], values: tuple[Value, ...]) -> list[Json]:
+    pairs = zip(variables, values, strict=True)
+    return [[v.name, encode_value(v.type, x)] for v, x in pairs]
+
+
+def _values(what: str, variables: tuple[Variable, ...], data: Json) -> tuple[Value, ...]:
+    if not isinstance(data, list) or len(data) != len(variables):
+        raise CodecError(f"{what} has {len(variables)} values")
+    found: list[Value] = []
+    for v, pair in zip(variables, data, strict=True):
+        if not isinstance(pair, list) or len(pair) != 2 or pair[0] != v.name:
+            raise CodecError(f"{what} begins with {v.name}, or goes on with it")
+        found.append(decode_value(v.type, pair[1]))
+    return tuple(found)
 
 
 def encode_world(world: World, task: Task) -> Json:

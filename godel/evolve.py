@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -32,6 +32,8 @@ from godel.gate import (
     require_kept,
 )
 from godel.history import (
+    IMPROVING,
+    OPTIMAL_SWITCH,
     History,
     candidate_key,
     edited_slots,
@@ -271,6 +273,7 @@ class Session:
         """Install what is held; where nothing is, the step counts and that is all."""
         lineage = self.history.agent
         links = lineage.held_links
+        statement, claim, data = self._switch(links) if links else (None, None, None)
         body: dict[str, Json] = {
             "task": AGENT,
             "parent": lineage.head,
@@ -281,11 +284,24 @@ class Session:
             "versions": versions(),
             "result": lineage.base,
             "links": len(links),
-            "statement": "improving" if links else None,
-            "claim": {"gain": encode_rational(total_gain(links))} if links else None,
-            "certificate": None,
+            "statement": statement,
+            "claim": claim,
+            "certificate": None if data is None else digest(data),
         }
-        return self.append(Kind.APPLIED, body)
+        return self.append(Kind.APPLIED, body, {} if data is None else {digest(data): data})
+
+    def _switch(self, links: Sequence[Entry]) -> tuple[str, Json, bytes | None]:
+        """What is shown of an `apply`, its claim, and the certificate: that it is the best thing to do, or that what is
+        installed is an improvement."""
+        claim: dict[str, Json] = {"gain": encode_rational(total_gain(links))}
+        searcher, chapter = self.history.searcher, self.history.search.chapter
+        found = self.benches[SEARCHER].gate.prove_choice(searcher.code, self.history.moment)
+        if found is None:
+            return IMPROVING, claim, None
+        theorem, certificate = found
+        shown = cast(dict[str, Json], encode_claim(theorem, chapter.task, searcher))
+        data = encode_certificate(certificate, chapter.task, searcher)
+        return OPTIMAL_SWITCH, {**claim, **shown}, data
 
     def _common(
         self,

@@ -17,6 +17,7 @@ from proofs.kernel.certificate import (
     BetterCertificate,
     BetterWorstCertificate,
     BoundsCertificate,
+    ChoiceCertificate,
     InvariantCertificate,
     NotBetterCertificate,
     NotBetterHereCertificate,
@@ -27,8 +28,17 @@ from proofs.kernel.certificate import (
     RankCertificate,
 )
 from proofs.kernel.chapter import Chapter
-from proofs.kernel.check import Breaks, IsBetter, IsBounded, IsNotBetter, IsOptimal, Keeps, check
-from proofs.kernel.theorem import CertificateError, Theorem
+from proofs.kernel.check import (
+    Breaks,
+    IsBestChoice,
+    IsBetter,
+    IsBounded,
+    IsNotBetter,
+    IsOptimal,
+    Keeps,
+    check,
+)
+from proofs.kernel.theorem import CertificateError, Moment, Theorem
 from proofs.solver import (
     SolverAnswer,
     SolverSays,
@@ -37,6 +47,7 @@ from proofs.solver import (
     ask_about_requirement,
 )
 from proofs.tactics.bounds import Grid
+from proofs.tactics.choice import find_choice
 from proofs.tactics.compare import (
     Bounders,
     estimate_gap,
@@ -181,6 +192,19 @@ class Gate:
         """The theorem that the value of the code, size left out, lies between bounds in every world. Raises TooLarge."""
         certificate = find_bounds(self.chapter, self.bounders(self.chapter.program(code)))
         return check(IsBounded(self.chapter, code), certificate), certificate
+
+    def prove_choice(
+        self, code: s.Code, moment: Moment
+    ) -> tuple[Theorem, ChoiceCertificate] | None:
+        """The theorem that what the code does at a moment is better than anything else, where one is found."""
+        program = self.bounders(self.chapter.program(code))
+        try:
+            certificate = find_choice(self.chapter, program, self._every_program(), moment)
+            if certificate is None:
+                return None
+            return check(IsBestChoice(self.chapter, code, moment), certificate), certificate
+        except (TooLarge, CertificateError):
+            return None
 
     def _every_program(self) -> Bounders:
         if self._every is None:

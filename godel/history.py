@@ -25,9 +25,12 @@ from dsl.search import AGENT, SEARCHER
 from godel.entries import require_shape
 from godel.ledger import Entry, Kind, LedgerError
 from godel.searching import Search, Situation, Step
+from proofs.kernel.theorem import Moment
 
 ATTEMPTS = (*(Kind.ACCEPTED, Kind.HELD, Kind.REFUSED, Kind.UNDECIDED, Kind.INVALID, Kind.EMPTY),)
 WON = (Kind.ACCEPTED, Kind.HELD)
+IMPROVING, OPTIMAL_SWITCH = "improving", "optimal switch"
+"""What is shown of an `apply`: what is installed improves; besides, nothing else was worth as much to the searcher."""
 NO_LIMIT = 2**62
 ATTEMPTS_KEPT = 32
 """How many attempts on a task are kept for families to look at."""
@@ -163,6 +166,13 @@ class History:
     def decide(self) -> str:
         """What the searcher tries next."""
         return self.search.decide(self.searcher, self.situation)[0]
+
+    @property
+    def moment(self) -> Moment:
+        """What the searcher sees when it decides what to try next."""
+        now, horizon = self.situation, self.search.horizon
+        observed = tuple(now.reports[v.name] for v in self.search.task.observed)
+        return Moment(observed, now.memory, None if horizon is None else self.next_episode[1])
 
     def departures_of(self, step: Step) -> tuple[str, ...]:
         """How a step would depart from the declared world, if it came next."""

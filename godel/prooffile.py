@@ -24,7 +24,7 @@ from dsl.codec import (
 from dsl.machine import MemoryTuple, Program, StateTuple, Task, World
 from dsl.polynomial import show_weight
 from dsl.types import Value, Variable, are_values, show_value
-from godel.claims import encode_world
+from godel.claims import decode_moment, encode_moment, encode_world
 from proofs.certificates import decode_certificate, encode_certificate
 from proofs.kernel.certificate import (
     BetterCertificate,
@@ -32,6 +32,7 @@ from proofs.kernel.certificate import (
     BoundsCertificate,
     Case,
     Certificate,
+    ChoiceCertificate,
     Cut,
     InvariantCertificate,
     Leaf,
@@ -49,6 +50,7 @@ from proofs.kernel.certificate import (
 from proofs.kernel.chapter import Chapter
 from proofs.kernel.check import (
     Breaks,
+    IsBestChoice,
     IsBetter,
     IsBounded,
     IsNotBetter,
@@ -59,10 +61,12 @@ from proofs.kernel.check import (
 )
 from proofs.kernel.theorem import (
     ASSUMPTIONS,
+    BestChoice,
     Broken,
     Chain,
     Improvement,
     Kept,
+    Moment,
     NoImprovement,
     Optimality,
     Statement,
@@ -73,18 +77,22 @@ from proofs.premises import Premise
 from proofs.solver import list_premises
 
 SCHEMA = "godel/proof/2"
+MOMENT = "moment"
+"""The field that only proofs about a choice have."""
 _FIELDS = {"schema", "declarations", "old", "new", "requirement", "certificate"}
 
 
 @dataclass(frozen=True)
 class ProofFile:
-    """Declarations, the programs that a claim is about, the requirement if it is about one, and the certificate."""
+    """Declarations, the programs that a claim is about, the certificate, and the requirement or the moment of a choice that
+    the claim is about, if it is about one."""
 
     chapter: Chapter
     old: s.Code | None
     new: s.Code
     requirement: str | None
     certificate: Certificate
+    moment: Moment | None = None
 
     @classmethod
     def from_blobs(
@@ -95,11 +103,12 @@ class ProofFile:
         new: bytes,
         requirement: str | None,
         certificate: bytes,
+        moment: Json = None,
     ) -> ProofFile:
-        """A proof out of a ledger's blobs."""
+        """A proof out of a ledger's blobs; `moment` as `encode_moment` writes it."""
         before = None if old is None else cast(s.Code, decode_tree(old, s.Code))
         after = cast(s.Code, decode_tree(new, s.Code))
-        return cls._decoded(chapter, before, after, requirement, certificate)
+        return cls._decoded(chapter, before, after, requirement, certificate, moment)
 
     @classmethod
     def _decoded(
@@ -109,16 +118,23 @@ class ProofFile:
         new: s.Code,
         requirement: str | None,
         certificate: bytes,
+        moment: Json,
     ) -> ProofFile:
         before = None if old is None else chapter.program(old)
-        found = decode_certificate(certificate, chapter.task, chapter.program(new), before)
-        return cls(chapter, old, new, requirement, found)
+        program = chapter.program(new)
+        found = decode_certificate(certificate, chapter.task, program, before)
+        when = None if moment is None else decode_moment(moment, program)
+        return cls(chapter, old, new, requirement, found, when)
 
     @cached_property
     def obligation(self) -> Obligation:
         """What the certificate is to show, derived from the programs. Raises CodecError where parts do not fit."""
         chapter, old, new, name = self.chapter, self.old, self.new, self.requirement
         match self.certificate, old, name:
+            case ChoiceCertificate(), None, None if self.moment is not None:
+                return IsBestChoice(chapter, new, self.moment)
+            case _ if self.moment is not None:
+                raise CodecError("the certificate is not about a moment")
             case OptimalityCertificate(), None, None:
                 return IsOptimal(chapter, new)
             case BoundsCertificate(), None, None:
@@ -158,22 +174,23 @@ def encode_proof(proof: ProofFile) -> bytes:
     """Canonical JSON of a proof."""
     old, new = proof.programs
     certificate = encode_certificate(proof.certificate, proof.chapter.task, new, old)
-    return canonical_json(
-        {
-            "schema": SCHEMA,
-            "declarations": encode_node(proof.chapter.task.declarations),
-            "old": None if proof.old is None else encode_node(proof.old),
-            "new": encode_node(proof.new),
-            "requirement": proof.requirement,
-            "certificate": decode_json(certificate),
-        }
-    )
+    data: dict[str, Json] = {
+        "schema": SCHEMA,
+        "declarations": encode_node(proof.chapter.task.declarations),
+        "old": None if proof.old is None else encode_node(proof.old),
+        "new": encode_node(proof.new),
+        "requirement": proof.requirement,
+        "certificate": decode_json(certificate),
+    }
+    if proof.moment is not None:
+        data[MOMENT] = encode_moment(proof.moment, new)
+    return canonical_json(data)
 
 
 def decode_proof(data: bytes) -> ProofFile:
     """The proof that `encode_proof` wrote; raises CodecError for anything else."""
     value = decode_json(data)
-    if not isinstance(value, dict) or value.keys() != _FIELDS:
+    if not isinstance(value, dict) or value.keys() - {MOMENT} != _FIELDS:
         raise CodecError(f"a proof file holds {', '.join(sorted(_FIELDS))}, and nothing else")
     if value["schema"] != SCHEMA:
         found = json.dumps(value["schema"])
@@ -185,7 +202,10 @@ def decode_proof(data: bytes) -> ProofFile:
     if requirement is not None and type(requirement) is not str:
         raise CodecError("a requirement is named by its name")
     certificate = canonical_json(cast(Json, value["certificate"]))
-    proof = ProofFile._decoded(chapter, old, new, requirement, certificate)
+    moment = cast(Json, value.get(MOMENT))
+    if MOMENT in value and moment is None:
+        raise CodecError("a moment that is none is left out")
+    proof = ProofFile._decoded(chapter, old, new, requirement, certificate, moment)
     _ = proof.obligation
     return proof
 
@@ -205,15 +225,25 @@ def proof_premises(proof: ProofFile) -> list[Premise]:
     """The premises as Z3 is asked about them."""
     old, new = proof.programs
     return list_premises(
-        proof.chapter.task, proof.certificate, old=old, new=new, requirement=proof.requirement
+        proof.chapter.task,
+        proof.certificate,
+        old=old,
+        new=new,
+        requirement=proof.requirement,
+        moment=proof.moment,
     )
 
 
 # --- in words ------------------------------------------------------------------------------------
 
 
-def describe_statement(statement: Statement, task: Task, name: Callable[[str], str] = str) -> str:
-    """A statement in one sentence; `name` says how digests are written."""
+def describe_statement(
+    statement: Statement,
+    task: Task,
+    name: Callable[[str], str] = str,
+    memories: tuple[Variable, ...] = (),
+) -> str:
+    """A statement in one sentence; `name` says how digests are written, `memories` are those of a program that chooses."""
     match statement:
         case Improvement(_, criterion, old, new, world, old_upper, new_lower, gain):
             head = f"program {name(new)} is an improvement on {name(old)} ({criterion}): "
@@ -239,6 +269,19 @@ def describe_statement(statement: Statement, task: Task, name: Callable[[str], s
             return f"no program beats {name(program)} by more than {gap}: {claim}"
         case ValueBounds(_, program, lower, upper):
             return f"the value of program {name(program)} lies between {lower} and {upper}"
+        case BestChoice(_, program, moment, actions, margin):
+            after = (
+                ""
+                if moment.step is None
+                else f" after {moment.step} step{'s' * (moment.step != 1)}"
+            )
+            kept = _named(memories, moment.memory) if memories else ""
+            seen = f"{after}, seeing {_named(task.observed, moment.observed)}"
+            return (
+                f"program {name(program)}{seen}{' with ' if kept else ''}{kept}, takes "
+                f"{_named(task.actions, actions)}, which is worth at least {margin} more than anything "
+                "that takes another action then, in every world and wherever it may be"
+            )
         case Chain(_, criterion, first, last, links, gain):
             return f"{links} improvements ({criterion}) lead from {name(first)} to {name(last)}; they gain at least {gain}"
         case Kept(_, program, requirement):
@@ -303,11 +346,11 @@ def show_world(world: World, task: Task, before: str = "") -> str:
 def describe_proof(proof: ProofFile, depth: int, name: Callable[[str], str] = str) -> list[str]:
     """The proof as an indented tree: claim, premises, and at depth 2 the inequality at every state."""
     task = proof.chapter.task
-    lines = describe_theorem(check_proof(proof).statement, task, name)
+    old, new = proof.programs
+    lines = describe_theorem(check_proof(proof).statement, task, name, new.memories)
     if depth >= 1:
         lines += list(_describe_premises(proof, depth))
-        old, new = proof.programs
-        if task.utility.size_price and proof.requirement is None:
+        if task.utility.size_price and proof.requirement is None and proof.moment is None:
             lines.append(
                 f"  size is charged at {task.utility.size_price} a node: new {new.size}"
                 + (f", old {old.size}" if old else "")
@@ -316,12 +359,15 @@ def describe_proof(proof: ProofFile, depth: int, name: Callable[[str], str] = st
 
 
 def describe_theorem(
-    statement: Statement, task: Task, name: Callable[[str], str] = str
+    statement: Statement,
+    task: Task,
+    name: Callable[[str], str] = str,
+    memories: tuple[Variable, ...] = (),
 ) -> list[str]:
     """A proved statement with everything it rests on."""
     machine = f"world and utility: declarations {name(statement.declarations)}"
     return [
-        f"proved: {describe_statement(statement, task, name)}",
+        f"proved: {describe_statement(statement, task, name, memories)}",
         *(f"  assuming: {text}" for text in ASSUMPTIONS),
         f"  {machine}",
     ]
@@ -369,6 +415,11 @@ def _describe_premises(proof: ProofFile, depth: int) -> Iterator[str]:
             yield "  V(old), less its size, is at least that in every world"
             yield from _cases(proof, cases, [part(lower, "old", old)], depth)
         case OptimalityCertificate(cases):
+            yield from _cases(proof, cases, [part(lower, "program", new), every], depth)
+        case ChoiceCertificate(cases, margin):
+            yield "  wherever the program may be at the moment, whatever the adversary does (rule best_choice):"
+            yield f"    one step of it, then V from below, is worth {margin} more than one of each other action,"
+            yield "    answered as is listed there, then V of every program from above"
             yield from _cases(proof, cases, [part(lower, "program", new), every], depth)
         case BoundsCertificate(_, below, _, above):
             yield from _cases(proof, below, [part(lower, "program", new)], depth)

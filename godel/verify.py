@@ -26,7 +26,16 @@ from dsl.rewrite import decode_edits
 from dsl.search import AGENT, APPLY, SEARCHER
 from godel.claims import encode_claim
 from godel.entries import require_shape
-from godel.history import ATTEMPTS, WON, History, edited_slots, result_of, total_gain
+from godel.history import (
+    ATTEMPTS,
+    IMPROVING,
+    OPTIMAL_SWITCH,
+    WON,
+    History,
+    edited_slots,
+    result_of,
+    total_gain,
+)
 from godel.ledger import Entry, Kind, LedgerError
 from godel.searching import Step
 from godel.store import Store
@@ -38,6 +47,7 @@ from proofs.kernel.certificate import Certificate
 from proofs.kernel.chapter import Chapter
 from proofs.kernel.check import (
     Breaks,
+    IsBestChoice,
     IsBetter,
     IsChain,
     IsNotBetter,
@@ -213,10 +223,23 @@ class _Verifier:
             self._same(entry, "the claim", [None, None, None], found)
             return
         chain = self._chain_of(entry, lineage.head, lineage.base, lineage.held_links)
-        self._same(entry, "the claim", {"gain": encode_rational(chain.gain)}, body["claim"])
-        self._same(entry, "the statement", "improving", body["statement"])
-        self._same(entry, "the certificate", None, body["certificate"])
         self.theorems += 1
+        claim: dict[str, Json] = {"gain": encode_rational(chain.gain)}
+        if body["statement"] == OPTIMAL_SWITCH:
+            claim.update(self._best_choice(entry, body))
+        else:
+            self._same(entry, "the statement", IMPROVING, body["statement"])
+            self._same(entry, "the certificate", None, body["certificate"])
+        self._same(entry, "the claim", claim, body["claim"])
+
+    def _best_choice(self, entry: Entry, body: Mapping[str, Any]) -> dict[str, Json]:
+        """The claim that nothing else was worth as much to the searcher that decided, at the moment worked out here."""
+        history, chapter = self.history, self.chapters[SEARCHER]
+        searcher = chapter.program(history.searcher.code)
+        obligation = IsBestChoice(chapter, searcher.code, history.moment)
+        theorem = self._proved(entry, body["certificate"], obligation, searcher.code, None)
+        self.theorems += 1
+        return cast(dict[str, Json], encode_claim(theorem, chapter.task, searcher))
 
     def _judged(self, entry: Entry, body: Mapping[str, Any], task: str, base: str) -> Fraction:
         """Check a verdict again; what an accepted rewrite gains."""
@@ -302,14 +325,23 @@ class _Verifier:
         new: s.Code,
         old: s.Code | None,
     ) -> Theorem:
-        try:
-            found = self._decoded(obligation.chapter, certificate, new, old)
-            theorem = check(obligation, found)
-        except (CertificateError, CodecError, DslError) as error:
-            raise LedgerError(f"its certificate does not hold: {error}", seq=entry.seq) from None
+        theorem = self._proved(entry, certificate, obligation, new, old)
         self._same(entry, "the claim", encode_claim(theorem, obligation.chapter.task), claim)
         self.theorems += 1
         return theorem
+
+    def _proved(
+        self,
+        entry: Entry,
+        certificate: str,
+        obligation: Obligation,
+        new: s.Code,
+        old: s.Code | None,
+    ) -> Theorem:
+        try:
+            return check(obligation, self._decoded(obligation.chapter, certificate, new, old))
+        except (CertificateError, CodecError, DslError) as error:
+            raise LedgerError(f"its certificate does not hold: {error}", seq=entry.seq) from None
 
     # --- ends ------------------------------------------------------------------------------------
 

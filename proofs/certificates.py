@@ -26,6 +26,7 @@ from proofs.kernel.certificate import (
     BoundsCertificate,
     Case,
     Certificate,
+    ChoiceCertificate,
     Cut,
     Entry,
     InvariantCertificate,
@@ -417,6 +418,7 @@ _FORMS: dict[str, Form] = {
         {"world": _WORLD, "new": ("leaf", "n"), "level": _RATIONAL, "cases": ("cases", "o")},
     ),
     "optimal": Form(OptimalityCertificate, {"cases": ("cases", "n-"), "gap": _RATIONAL}),
+    "best choice": Form(ChoiceCertificate, {"cases": ("cases", "n-"), "margin": _RATIONAL}),
     "invariant": Form(InvariantCertificate, {"sets": ("sets", "")}),
     "rank": Form(RankCertificate, {"sets": ("ranked sets", "")}),
     "path": Form(

@@ -22,7 +22,8 @@ from dsl.types import Rat, Value, show_type
 from proofs.games import TooLarge as TooLarge
 from proofs.kernel.certificate import Pair, Reply
 from proofs.kernel.chapter import WORLDS_MAX, Chapter
-from proofs.kernel.region import Region, TooMany, rate_box, vertices
+from proofs.kernel.region import Region, TooMany, rate_box
+from proofs.regions import vertices
 
 NO_FORMULAS = "no rule for formulas yet"
 STATES_MAX = 200_000

@@ -20,11 +20,13 @@ from dsl.polynomial import Polynomial, Weight, substitute
 from dsl.types import Value, values
 from proofs.encoder import Encoder
 from proofs.kernel.certificate import Entry, Pair, Reply, Table
-from proofs.kernel.region import Region, is_at_least_zero
+from proofs.kernel.region import Region
 from proofs.premises import Premise, PremiseError, make_premise
+from proofs.regions import is_at_least_zero
 from proofs.rows import (
     Draw,
     ListedPolicy,
+    Step,
     WorldLines,
     listed_policies,
     policy_pair,
@@ -146,12 +148,12 @@ def bound_premises(
     try:
         rows = world_lines(place.task)
         if program is None:
-            player: _Player = _Anyone(rows)
+            player: _Player = EveryProgram(rows)
         elif old is None:
-            player = _One(rows, program)
+            player = OneProgram(rows, program)
         else:
             player = _Saving(rows, old, program)
-        return _Bound(place, rows, table, player, direction, name).premises()
+        return BoundLines(place, rows, table, player, direction, name).premises()
     except TooLarge as error:
         raise PremiseError(str(error)) from None
 
@@ -189,7 +191,9 @@ class _Player:
         return found + (self.policies[0].memory_words(pair[1]) if self.policies else "")
 
 
-class _Anyone(_Player):
+class EveryProgram(_Player):
+    """Any program whatever: everything that may be done, at no price."""
+
     prefix = "W"
     who = "every program"
 
@@ -203,7 +207,9 @@ class _Anyone(_Player):
         return [], self._options
 
 
-class _One(_Player):
+class OneProgram(_Player):
+    """A program: what it does at each pair."""
+
     def __init__(self, rows: WorldLines, program: Program) -> None:
         super().__init__(rows)
         self.program = program
@@ -251,7 +257,7 @@ class _Saving(_Player):
 
 
 @dataclass(slots=True)
-class _Chunk:
+class Chunk:
     """The blocks of one text, and the values that these refer to."""
 
     names: list[str] = field(default_factory=list)
@@ -267,8 +273,8 @@ class _Chunk:
         return found
 
 
-class _Bound:
-    """Puts the premises of one bound together."""
+class BoundLines:
+    """The premises of one bound, put together, and the values that its table lists."""
 
     def __init__(
         self,
@@ -302,23 +308,23 @@ class _Bound:
 
     def premises(self) -> list[Premise]:
         """The texts, each of a part of the states; the starts stand in the last."""
-        chunks = [_Chunk()]
+        chunks = [Chunk()]
         most = STATES_MAX // 10 if self.open else STATES_MAX
         for number, (pair, layers) in enumerate(self._listed().items()):
             if len(chunks[-1].names) >= most or len(chunks[-1].lines) >= LINES_MAX:
-                chunks.append(_Chunk())
+                chunks.append(Chunk())
             self._pair_block(chunks[-1], f"at.{number}", pair, layers)
         worlds = self.place.starts
         if len(worlds) > 1 and len(chunks[-1].names) + len(worlds) > most:
-            chunks.append(_Chunk())
+            chunks.append(Chunk())
         for i, world in enumerate(worlds):
             if len(chunks[-1].names) >= most and len(worlds) > 1:
-                chunks.append(_Chunk())
+                chunks.append(Chunk())
             self._start_block(chunks[-1], "starts" if len(worlds) == 1 else f"starts.{i}", world)
         self._other_starts(chunks, most)
         return [self._premise(c, i, len(chunks)) for i, c in enumerate(chunks)]
 
-    def _premise(self, chunk: _Chunk, index: int, count: int) -> Premise:
+    def _premise(self, chunk: Chunk, index: int, count: int) -> Premise:
         world, policies = self.rows.world, self.player.policies
         code: list[str] = []
         for policy in policies:
@@ -328,8 +334,8 @@ class _Bound:
         goals = ["; --- the world", *self.place.goals(self.rows), *world.lines]
         for policy, about in zip(policies, self._policy_titles(), strict=True):
             goals += ["", f"; --- {about}", *policy.lines]
-        goals += self._prices()
-        goals += ["", "; --- the values listed", *self._value_lines(chunk)]
+        goals += self.prices()
+        goals += ["", "; --- the values listed", *self.value_lines(chunk)]
         if chunk.starts:
             goals += ["", "; --- the starts", *self._start_head(), *chunk.starts]
         goals += ["", "; --- what is to be shown at each state", *chunk.lines]
@@ -359,11 +365,13 @@ class _Bound:
             return title + f"so do their averages at each of {len(worlds)} starts."
         return title + f"averaged over the starts it is {least} {show_weight(self.at(worlds[0]))}."
 
-    def _prices(self) -> list[str]:
+    def prices(self) -> list[str]:
+        """What the discount and a tick are, where they count."""
         found = setting_lines(self.rows, "discount") if self.discounted else []
         return found + (setting_lines(self.rows, "tick_price") if self.player.ticked else [])
 
-    def _value_lines(self, chunk: _Chunk) -> Iterator[str]:
+    def value_lines(self, chunk: Chunk) -> Iterator[str]:
+        """The values that a text refers to."""
         for k, (layer, names) in enumerate(zip(self.values, self.names, strict=True)):
             if not self.discounted:
                 yield f"; {k + 1} to go"
@@ -382,7 +390,7 @@ class _Bound:
                 found.setdefault(pair, []).append(k)
         return found
 
-    def _pair_block(self, chunk: _Chunk, name: str, pair: Pair, layers: list[int]) -> None:
+    def _pair_block(self, chunk: Chunk, name: str, pair: Pair, layers: list[int]) -> None:
         shown, options = self.player.options(pair)
         goals: list[str | None] = [self.rows.done_goal(pair[0], done=False), *shown]
         for i, option in enumerate(options):
@@ -393,14 +401,14 @@ class _Bound:
         chunk.lines += block(name, about, chunk.new(goals))
 
     def _option_goals(
-        self, chunk: _Chunk, pair: Pair, layers: list[int], option: Option, index: int
+        self, chunk: Chunk, pair: Pair, layers: list[int], option: Option, index: int
     ) -> Iterator[str | None]:
         """What is to be shown of one thing that may be done; in each layer the adversary may be named another way."""
         state = pair[0]
         adversary = bool(self.task.adversaries or self.task.rates)
         if self.direction == "upper" and adversary:
             for k in layers:
-                reply = self._named(pair, k, index)
+                reply = self.named(pair, k, index)
                 yield self.rows.allowed_goal(state, option.actions, reply)
                 yield from self._step_goals(chunk, pair, (k,), option, reply)
             return
@@ -409,7 +417,8 @@ class _Bound:
         for finite in listed:
             yield from self._step_goals(chunk, pair, layers, option, finite)
 
-    def _named(self, pair: Pair, k: int, index: int) -> Reply:
+    def named(self, pair: Pair, k: int, index: int) -> Reply:
+        """What the adversary does at a pair of a layer, if the option of that number is taken."""
         replies = self.values[k][pair].replies
         if index >= len(replies):
             raise PremiseError(f"no reply is named at {self.player.pair_words(pair)}")
@@ -417,7 +426,7 @@ class _Bound:
 
     def _step_goals(
         self,
-        chunk: _Chunk,
+        chunk: Chunk,
         pair: Pair,
         layers: Sequence[int],
         option: Option,
@@ -426,23 +435,30 @@ class _Bound:
         step = self.rows.step(self.unknowns, pair[0], option.actions, reply)
         yield from step.goals
         for k in layers:
-            reached = self._reached(k)
-            parts: list[str] = []
-            for draw in step.draws:
-                name = None
-                if reached is not None:
-                    following = draw.successor, option.memory
-                    name = reached.get(following)
-                    if name is not None:
-                        chunk.used.add(name)
-                    elif not self.rows.is_done(draw.successor, self.unknowns):
-                        yield self._never(pair, following, draw)
-                        continue
-                    else:
-                        yield self.rows.done_goal(draw.successor, done=True)
-                parts.append(self._part(draw, name))
+            goals, worth = self.worth(chunk, pair, k, option, step)
+            yield from goals
             chunk.used.add(self.names[k][pair])
-            yield self._inequality(self.names[k][pair], parts, option)
+            yield f"({self.relation} {self.names[k][pair]} {worth})"
+
+    def worth(
+        self, chunk: Chunk, pair: Pair, k: int, option: Option, step: Step
+    ) -> tuple[list[str | None], str]:
+        """What is to be shown of where a step from layer k leads, and what it is worth by the values listed there."""
+        reached, goals, parts = self._reached(k), list[str | None](), list[str]()
+        for draw in step.draws:
+            name = None
+            if reached is not None:
+                following = draw.successor, option.memory
+                name = reached.get(following)
+                if name is not None:
+                    chunk.used.add(name)
+                elif not self.rows.is_done(draw.successor, self.unknowns):
+                    goals.append(self._never(pair, following, draw))
+                    continue
+                else:
+                    goals.append(self.rows.done_goal(draw.successor, done=True))
+            parts.append(self._part(draw, name))
+        return goals, option.charged.format(sum_text(parts))
 
     def _reached(self, k: int) -> dict[Pair, str] | None:
         """The names of the values that layer k refers to; None where no step remains."""
@@ -463,9 +479,6 @@ class _Bound:
             after = f"(* discount {name})" if self.discounted else name
             shown = f"(+ {shown} {after})" if shown else after
         return f"(* {draw.weight_text} {shown or '0.0'})"
-
-    def _inequality(self, name: str, parts: list[str], option: Option) -> str:
-        return f"({self.relation} {name} {option.charged.format(sum_text(parts))})"
 
     # --- starts ----------------------------------------------------------------------------------
 
@@ -488,7 +501,7 @@ class _Bound:
             lines += policy.start_lines
         return lines
 
-    def _start_block(self, chunk: _Chunk, name: str, world: StartWorld) -> None:
+    def _start_block(self, chunk: Chunk, name: str, world: StartWorld) -> None:
         goals: list[str | None] = []
         top, known = self.names[-1], self.place.region.fixed(self.task)
         for state, weight in world[1]:
@@ -520,7 +533,7 @@ class _Bound:
         chunk.names.append(name)
         chunk.lines += block(name, f"the starts{at}", chunk.new(goals))
 
-    def _other_starts(self, chunks: list[_Chunk], most: int) -> None:
+    def _other_starts(self, chunks: list[Chunk], most: int) -> None:
         """That an episode can start nowhere else."""
         if self.place.world is not None or not self.task.any_states:
             return
@@ -528,7 +541,7 @@ class _Bound:
         others = other_points(self.rows, listed)
         for i in range(0, len(others), LINES_MAX // 4):
             if i or len(chunks[-1].names) >= most:
-                chunks.append(_Chunk())
+                chunks.append(Chunk())
             chunk = chunks[-1]
             chunk.starts = chunk.starts or ["; no further ones"]
             name = f"starts.others.{i}"

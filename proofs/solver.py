@@ -16,6 +16,7 @@ from proofs.kernel.certificate import (
     BoundsCertificate,
     Case,
     Certificate,
+    ChoiceCertificate,
     Cut,
     InvariantCertificate,
     Leaf,
@@ -31,7 +32,7 @@ from proofs.kernel.certificate import (
     Tree,
 )
 from proofs.kernel.region import Region
-from proofs.kernel.theorem import CertificateError
+from proofs.kernel.theorem import CertificateError, Moment
 from proofs.premise_bounds import (
     Direction,
     Place,
@@ -40,6 +41,7 @@ from proofs.premise_bounds import (
     comparison_premises,
     start_bounds,
 )
+from proofs.premise_choice import choice_premises
 from proofs.premise_requirements import requirement_premises
 from proofs.premises import Premise, PremiseError
 from proofs.smtlib import TooLarge
@@ -72,23 +74,27 @@ def list_premises(
     old: Program | None,
     new: Program,
     requirement: str | None = None,
+    moment: Moment | None = None,
 ) -> list[Premise]:
     """The premises of a rule under a certificate, in the order of the rule's figure.
 
-    `requirement` names what a certificate about a requirement of `new` is about. Raises PremiseError.
+    `requirement` names what a certificate about a requirement of `new` is about, `moment` when `new` makes the choice that
+    one about a choice is about. Raises PremiseError.
     """
     if isinstance(certificate, InvariantCertificate | RankCertificate | PathCertificate):
         if requirement is None:
             raise PremiseError("a certificate about a requirement needs its name")
         return requirement_premises(task, new, requirement, certificate)
-    return list(_Listing(task, old, new).premises(certificate))
+    return list(_Listing(task, old, new, moment).premises(certificate))
 
 
 class _Listing:
     """The premises about values, for one pair of programs."""
 
-    def __init__(self, task: Task, old: Program | None, new: Program) -> None:
-        self.task, self._old, self.new = task, old, new
+    def __init__(
+        self, task: Task, old: Program | None, new: Program, moment: Moment | None
+    ) -> None:
+        self.task, self._old, self.new, self.moment = task, old, new, moment
         self.several = False
 
     @property
@@ -126,6 +132,8 @@ class _Listing:
                 )
             case OptimalityCertificate(cases, gap):
                 yield from self._everywhere(cases, None, lambda p, t, _: self._optimal(p, t, gap))
+            case ChoiceCertificate(cases, margin):
+                yield from self._everywhere(cases, None, lambda p, t, _: self._choice(p, t, margin))
             case BoundsCertificate(lower, lower_cases, upper, upper_cases):
                 if lower is not None:
                     yield from self._bounds(lower, lower_cases, "lower")
@@ -295,6 +303,18 @@ class _Listing:
             name="the gap",
             claim="The bound of every program is above that of this one, less the price of its size, by at most the gap.",
             gain=-gap,
+        )
+
+    def _choice(
+        self, place: Place, tables: tuple[Table, ...], margin: Fraction
+    ) -> Iterator[Premise]:
+        if self.moment is None:
+            raise PremiseError("a certificate about a choice needs its moment")
+        lower, upper = _exactly(2, tables)
+        yield from self._bound(place, upper, None, "upper")[0]
+        yield from self._bound(place, lower, self.new, "lower")[0]
+        yield from choice_premises(
+            place, lower, upper, program=self.new, moment=self.moment, margin=margin
         )
 
     def _bounds(self, level: Fraction, cases: Sequence[Case], side: Direction) -> Iterator[Premise]:

@@ -34,7 +34,7 @@ from dsl.types import (
 )
 from dsl.types import scalar as scalar_type
 from proofs.encoder import Encoder
-from proofs.kernel.totality import Broken, Root, Unproved
+from proofs.kernel.totality import Broken, Unproved
 from proofs.obligations import Obligation, Path, Walker, range_words
 from proofs.premises import Premise, make_premise
 from proofs.prover import Answer, Sat, Unknown, Unsat, prove
@@ -127,6 +127,19 @@ CHOICES_MAX = 1_000
 
 
 # --- all expressions of a machine ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """One expression to prove total.
+
+    `tree` is evaluated after `before`, the definitions it reads in order; `kind` is the range its value must keep.
+    """
+
+    what: str
+    tree: s.Expr | s.Dist
+    kind: Type | None
+    before: tuple[tuple[str, s.Expr, Type | None], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,9 @@ def _summary(entry: Entry, body: Mapping[str, Any]) -> str:
             return f"{'apply':<12} nothing is held"
         case Kind.APPLIED:
             gain = below(Fraction(body["claim"]["gain"]))
-            return f"{'apply':<12} gain {gain:>10}  {body['statement']}"
+            margin = body["claim"].get("margin")
+            by = "" if margin is None else f", by {below(Fraction(margin))}"
+            return f"{'apply':<12} gain {gain:>10}  {body['statement']}{by}"
         case Kind.REFUSED:
             return f"{body['family']:<12} {refusal(body['claim']):<36} {body['note']}"
         case Kind.UNDECIDED | Kind.INVALID:
@@ -111,6 +113,23 @@ def accepted_claim(claim: Mapping[str, Any]) -> str:
         return "the same actions and memory, for no more ticks"
     where = f" where {_values(claim['world'])}" if claim["world"] else ""
     return f"U(new) >= {claim['new_lower']} > {claim['old_upper']} >= U(old){where}"
+
+
+def applied_claim(body: Mapping[str, Any]) -> list[str]:
+    """What is proved of an `apply`: that what it installs improves, or besides that nothing else was worth as much."""
+    claim, links = body["claim"], body["links"]
+    lines = [f"claim     {body['statement']}: {links} held rewrite{'s' * (links != 1)} installed"]
+    lines.append(f"gain      {claim['gain']}")
+    if "margin" in claim:
+        step = (
+            ""
+            if claim["step"] is None
+            else f"after {claim['step']} step{'s' * (claim['step'] != 1)}, "
+        )
+        seen = _values([*claim["observed"], *claim["memory"]])
+        lines.append(f"margin    {claim['margin']} above anything else that the searcher could do")
+        lines.append(f"          {step}where {seen}, in every world of the search")
+    return lines
 
 
 def refusal(claim: Mapping[str, Any]) -> str:

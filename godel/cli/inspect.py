@@ -10,6 +10,7 @@ import click
 from dsl.search import AGENT, SEARCHER
 from godel.cli.describe import (
     accepted_claim,
+    applied_claim,
     counterexample_lines,
     describe_entry,
     details,
@@ -182,12 +183,13 @@ def _fields(book: Book, entry: Entry) -> list[str]:
     if entry.kind in (Kind.ACCEPTED, Kind.HELD):
         lines.append(f"claim     {accepted_claim(claim)}")
         lines.append(f"gain      {claim['gain']}, by the criterion {claim['criterion']}")
+    if entry.kind is Kind.APPLIED and claim is not None:
+        lines += applied_claim(body)
     for kept in body.get("requirements", ()):
         lines.append(f"keeps     {kept['name']}, certificate {kept['certificate']}")
     if body.get("certificate"):
-        lines.append(
-            f"evidence  rule {body.get('rule', 'optimal')}, certificate {body['certificate']}"
-        )
+        rule = "best choice" if entry.kind is Kind.APPLIED else body.get("rule", "optimal")
+        lines.append(f"evidence  rule {rule}, certificate {body['certificate']}")
     lines += details(entry)
     if body.get("result"):
         lines.append("change")

@@ -82,6 +82,8 @@ class Book:
             return body["code"], self.history.load_code(body["code"])
         if entry.kind is Kind.EMPTY:
             return body["parent"], self.history.load_code(body["parent"])
+        if entry.kind is Kind.APPLIED:
+            return body["result"], self.history.load_code(body["result"])
         parent = self.history.load_code(body["parent"])
         try:
             # what an invalid rewrite leads to is not stored

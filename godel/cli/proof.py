@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from dsl.search import SEARCHER
 from godel.cli.inspect import ID_HELP
 from godel.cli.ledgers import Book, open_book
 from godel.cli.output import (
@@ -109,7 +110,19 @@ def _proof_of(book: Book, name: str, requirement: str | None) -> ProofFile:
             )
         certificate, old = kept[requirement], None
     elif not certificate:
-        raise usage(f"entry {shown_id(entry.id)} is {entry.kind.value} and holds no proof")
+        links = body.get("links") if entry.kind is Kind.APPLIED else 0
+        hint = f"it rests on the {links} held before it" if links else None
+        raise usage(f"entry {shown_id(entry.id)} is {entry.kind.value} and holds no proof", hint)
+    elif entry.kind is Kind.APPLIED:
+        claim, blob = body["claim"], book.store.blob
+        return ProofFile.from_blobs(
+            book.chapter_of(entry, SEARCHER),
+            old=None,
+            new=blob(claim["program"]),
+            requirement=None,
+            certificate=blob(certificate),
+            moment={key: claim[key] for key in ("observed", "memory", "step")},
+        )
     elif entry.kind is not Kind.ENDED:
         requirement = body["claim"].get("requirement")
         old = old if requirement is None else None
@@ -162,7 +175,11 @@ def check(context: Context, name: str, requirement: str | None, as_json: bool) -
                 if requirement is None:
                     stated = body.get("claim") or body.get("optimality")
         theorem = check_proof(proof)
-        if stated is not None and encode_claim(theorem, proof.chapter.task) != stated:
+        claim = cast(Any, encode_claim(theorem, proof.chapter.task, proof.programs[1]))
+        if stated is not None and proof.moment is not None:
+            # what the links gain is theirs to show
+            stated = {key: value for key, value in stated.items() if key != "gain"}
+        if stated is not None and claim != stated:
             raise CertificateError("its theorem is not what the entry claims")
     except (CertificateError, CodecError, DslError) as error:
         if as_json:
@@ -173,10 +190,10 @@ def check(context: Context, name: str, requirement: str | None, as_json: bool) -
     if as_json:
         names = ("declarations", "old", "new", "program")
         about = {n: getattr(theorem.statement, n) for n in names if hasattr(theorem.statement, n)}
-        claim = encode_claim(theorem, proof.chapter.task)
         print_json("proof-check", {"holds": True, **about, "claim": claim})
     else:
-        for line in describe_theorem(theorem.statement, proof.chapter.task, shown_id):
+        memories = proof.programs[1].memories
+        for line in describe_theorem(theorem.statement, proof.chapter.task, shown_id, memories):
             say(line)
 
 

@@ -149,6 +149,15 @@ class OptimalityCertificate:
     gap: Fraction
 
 
+@dataclass(frozen=True, slots=True)
+class ChoiceCertificate:
+    """Leaves hold a lower bound of the program and an upper bound of every program; one step of each, at every pair that a
+    moment may be, shows that what the program does then is worth at least `margin`, above 0, more than anything else."""
+
+    cases: tuple[Case, ...]
+    margin: Fraction
+
+
 # --- of requirements -----------------------------------------------------------------------------
 
 Pair: TypeAlias = tuple[StateTuple, MemoryTuple]
@@ -194,6 +203,8 @@ class PathCertificate:
 
 Better: TypeAlias = BetterCertificate | BetterWorstCertificate | PointwiseCertificate
 Worse: TypeAlias = NotBetterCertificate | NotBetterHereCertificate | NotBetterWorstCertificate
-ValueCertificate: TypeAlias = BoundsCertificate | Better | Worse | OptimalityCertificate
+ValueCertificate: TypeAlias = (
+    BoundsCertificate | Better | Worse | OptimalityCertificate | ChoiceCertificate
+)
 RequirementCertificate: TypeAlias = InvariantCertificate | RankCertificate | PathCertificate
 Certificate: TypeAlias = ValueCertificate | RequirementCertificate

@@ -15,7 +15,8 @@ from dsl.interp import Evaluator
 from dsl.machine import ActionTuple, Program, ReplyTuple, StateTuple, Task, UnknownTuple, World
 from dsl.polynomial import Weight
 from dsl.types import Value, Variable, are_values, cardinality, is_rational, values
-from proofs.kernel.region import Region, TooMany
+from proofs.kernel.certificate import Reply
+from proofs.kernel.region import Region, TooMany, rate_box
 from proofs.kernel.theorem import CertificateError, require
 from proofs.kernel.totality import Gap, find_gaps_in_code, find_gaps_in_declarations
 
@@ -136,6 +137,22 @@ class Chapter:
         """Every action there is, in order. Raises TooMany."""
         _count(self.task.actions, POINTS_MAX)
         return tuple(product(*(tuple(values(v.type)) for v in self.task.actions)))
+
+
+def require_reply(
+    chapter: Chapter, state: StateTuple, actions: ActionTuple, unknowns: UnknownTuple, reply: Reply
+) -> dict[str, Fraction]:
+    """The rates of a reply by name; raises CertificateError where conditions or ranges do not allow it."""
+    box = rate_box(chapter.task)
+    if type(reply) is Reply and type(reply.rates) is tuple and len(reply.rates) == len(box):
+        rates = dict(zip(box, reply.rates, strict=True))
+        if (
+            all(is_rational(r) and box[name][0] <= r <= box[name][1] for name, r in rates.items())
+            and are_values(chapter.task.adversaries, reply.finite)
+            and reply.finite in chapter.replies(state, actions, unknowns)
+        ):
+            return rates
+    raise CertificateError(f"{reply} is no reply that is allowed at state {state} to {actions}")
 
 
 def _count(variables: tuple[Variable, ...], most: int) -> int:

@@ -11,7 +11,7 @@ from dsl import syntax as s
 from dsl.interp import EvaluationFault
 from dsl.machine import Program, World
 from dsl.polynomial import PolynomialTooLarge, Weight, substitute
-from dsl.types import is_rational
+from dsl.types import are_values, is_rational
 from proofs.kernel import certificate as c
 from proofs.kernel import requirements, rules
 from proofs.kernel import theorem as t
@@ -56,6 +56,15 @@ class IsOptimal:
 
 
 @dataclass(frozen=True, slots=True)
+class IsBestChoice:
+    """To show: what the code does at a moment is worth more than anything else."""
+
+    chapter: Chapter
+    code: s.Code
+    moment: t.Moment
+
+
+@dataclass(frozen=True, slots=True)
 class IsChain:
     """To show: the improvements of these theorems, in order, lead from `first` to `last`."""
 
@@ -84,7 +93,9 @@ class Breaks:
 
 Rule: TypeAlias = Callable[[Place, tuple[c.Table, ...]], Pairs]
 Found: TypeAlias = list[tuple[Place, Pairs]]
-Obligation: TypeAlias = IsBetter | IsNotBetter | IsBounded | IsOptimal | IsChain | Keeps | Breaks
+Obligation: TypeAlias = (
+    IsBetter | IsNotBetter | IsBounded | IsOptimal | IsBestChoice | IsChain | Keeps | Breaks
+)
 
 
 def check(obligation: Obligation, certificate: c.Certificate | tuple[Theorem, ...]) -> Theorem:
@@ -111,6 +122,8 @@ def _statement(
             return _bounds(chapter, chapter.program(code), certificate)
         case IsOptimal(_, code), c.OptimalityCertificate():
             return _optimal(chapter, chapter.program(code), certificate)
+        case IsBestChoice(_, code, moment), c.ChoiceCertificate():
+            return _best_choice(chapter, chapter.program(code), moment, certificate)
         case Keeps(_, name, code), c.InvariantCertificate() | c.RankCertificate():
             program = chapter.program(code)
             requirements.require_kept(chapter, program, name, certificate)
@@ -281,6 +294,26 @@ def _optimal(
     lows = [end for place, pairs in found for _, low in pairs for end in _ends(place, low)]
     highs = [end for place, pairs in found for high, _ in pairs for end in _ends(place, high)]
     return t.Optimality(chapter.digest, program.digest, min(lows), max(highs), gap)
+
+
+def _best_choice(
+    chapter: Chapter, program: Program, moment: t.Moment, certificate: c.ChoiceCertificate
+) -> t.BestChoice:
+    """Rule `best_choice` in every world, wherever the program may be at a moment that comes in one world at least."""
+    task, margin = chapter.task, _rational(certificate.margin)
+    require(margin > 0, f"a margin of {margin} is not above 0")
+    require(type(moment) is t.Moment, "the moment is not the kernel's own")
+    require(are_values(task.observed, moment.observed), "the moment shows what is not observed")
+    require(are_values(program.memories, moment.memory), "the moment is of another memory")
+    horizon, step = task.utility.horizon, moment.step
+    fine = step is None if horizon is None else type(step) is int and 0 <= step < horizon
+    require(fine, f"{step} is no step of an episode (None under a discount)")
+    rule: Rule = lambda p, x: rules.best_choice(p, program, x, moment, margin)  # noqa: E731
+    found = _every_world(chapter, certificate.cases, rule)
+    require(any(pairs for _, pairs in found), "the moment never comes, or leaves no choice")
+    seen = dict(zip((v.name for v in task.observed), moment.observed, strict=True))
+    actions = program.decide(seen, moment.memory).actions
+    return t.BestChoice(chapter.digest, program.digest, moment, actions, margin)
 
 
 def _ends(place: Place, weight: Weight) -> list[Fraction]:

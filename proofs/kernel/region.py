@@ -2,23 +2,23 @@
 
 Bernstein: a polynomial of degree d_i in each name lies between the least and the greatest of its Bernstein coefficients on
 a box; for a multi-affine one these are its values at the corners (Garloff, 1985). Under `assume` the polynomial must be
-affine: then Farkas multipliers show it, or, where the kernel needs no certificate, its values at the vertices.
+affine: then Farkas multipliers show it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
 from dsl import boxes
+from dsl.boxes import Box, Interval
 from dsl.machine import Task, UnknownTuple
 from dsl.polynomial import Polynomial, PolynomialTooLarge, Weight, substitute, total_degree
+from dsl.weights import box_of
 from proofs.kernel.theorem import CertificateError
 
-Interval: TypeAlias = tuple[Fraction, Fraction]
-Box: TypeAlias = Mapping[str, Interval]
 Multipliers: TypeAlias = Callable[[Weight, tuple[Weight, ...]], tuple[Fraction, ...]]
 """Gives the Farkas multipliers, one for each constraint (each at least 0), that show a difference to be at least 0."""
 
@@ -37,8 +37,7 @@ class Region:
     @staticmethod
     def whole(task: Task, unknowns: UnknownTuple) -> Region:
         """Everything that the declarations allow."""
-        ends = ((v.type.low, v.type.high) for v in task.rationals)  # type: ignore[union-attr]
-        return Region(unknowns, tuple((Fraction(low), Fraction(high)) for low, high in ends))  # type: ignore[arg-type]
+        return Region(unknowns, tuple(box_of(task.rationals).values()))
 
     @staticmethod
     def point(unknowns: UnknownTuple, rationals: tuple[Fraction, ...]) -> Region:
@@ -70,17 +69,8 @@ class Region:
         )
 
     def constraints(self, task: Task) -> tuple[Weight, ...]:
-        """What is at least 0 in the region: x - low and high - x of each unknown, then the assumptions, an exact one
-        followed by its opposite."""
-        found: list[Weight] = []
-        for name, (low, high) in self.named(task).items():
-            x = Polynomial.variable(name)
-            found += [x - low, high - x]
-        for assumption in task.assumptions:
-            found.append(assumption.difference)
-            if assumption.exact:
-                found.append(-assumption.difference)
-        return tuple(found)
+        """What is at least 0 in the region, in the order of `dsl.boxes.constraints`."""
+        return boxes.constraints(self.named(task), task.assumptions)
 
     def holds(self, task: Task, rationals: tuple[Fraction, ...]) -> bool:
         """Whether a point lies in the box and meets every assumption."""
@@ -95,7 +85,7 @@ class Region:
 
 def rate_box(task: Task) -> dict[str, Interval]:
     """The ranges of the rates by name."""
-    return {v.name: (Fraction(v.type.low), Fraction(v.type.high)) for v in task.rates}  # type: ignore[union-attr, arg-type]
+    return box_of(task.rates)
 
 
 def require_at_least_zero(
@@ -151,31 +141,3 @@ def _number(weight: Weight) -> Fraction:
     if isinstance(weight, Polynomial):
         raise CertificateError(f"{weight} reads a name that is no unknown of the region")
     return weight
-
-
-# --- without a certificate -----------------------------------------------------------------------
-
-
-def is_at_least_zero(task: Task, region: Region, weight: Weight) -> bool:
-    """Whether a weight is >= 0 for all unknowns of the region and all rates, as far as the kernel sees by itself.
-
-    By Bernstein coefficients; under `assume` by the values of an affine polynomial at the vertices of the region.
-    """
-    for part in bernstein(substitute(weight, region.fixed(task)), rate_box(task)):
-        if min(map(_number, bernstein(part, region.named(task)))) >= 0:
-            continue
-        if not task.assumptions or total_degree(part) > 1:
-            return False
-        names = [v.name for v in task.rationals]
-        for vertex in vertices(task, region):
-            if _number(substitute(part, dict(zip(names, vertex, strict=True)))) < 0:
-                return False
-    return True
-
-
-def vertices(task: Task, region: Region) -> tuple[tuple[Fraction, ...], ...]:
-    """The vertices of what the assumptions leave of the region; none where they leave nothing. Raises TooMany."""
-    try:
-        return boxes.vertices(region.constraints(task), [v.name for v in task.rationals])
-    except PolynomialTooLarge as error:
-        raise TooMany(str(error)) from None

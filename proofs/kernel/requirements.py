@@ -16,9 +16,8 @@ from dsl.polynomial import Weight, substitute
 from dsl.types import are_values
 from proofs.kernel import certificate as c
 from proofs.kernel.certificate import Pair
-from proofs.kernel.chapter import Chapter, StartStates
+from proofs.kernel.chapter import Chapter, StartStates, StartWorld, require_reply
 from proofs.kernel.region import Region
-from proofs.kernel.rules import require_reply
 from proofs.kernel.theorem import CertificateError, require
 
 
@@ -55,6 +54,17 @@ class Run:
             for outcome in chapter.outcomes(state, decision.actions, unknowns, reply):
                 if substitute(outcome.weight, known) != 0:
                     yield decision.actions, (outcome.successor, decision.memory)
+
+    def reached(self, starts: tuple[StartWorld, ...], steps: int | None) -> tuple[Pair, ...]:
+        """The pairs, not done, at which main may be after some steps (None: any number), in some world of the region."""
+        known, memory = self.region.fixed(self.chapter.task), self.program.memory_start
+        drawn = (draw for _, states in starts for draw in states)
+        met = here = {(x, memory): None for x, w in drawn if substitute(w, known) != 0}
+        while here and steps != 0:
+            after = dict.fromkeys(pair for x in here for _, pair in self.steps(x, "main"))
+            here = {pair: None for pair in after if steps is not None or pair not in met}
+            met, steps = (here, steps - 1) if steps is not None else ({**met, **here}, None)
+        return tuple(pair for pair in met if not self.is_done(pair))
 
     def listed(self, pairs: Iterable[Pair]) -> list[Pair]:
         """The pairs of a certificate; raises CertificateError for what is none, or is listed twice."""

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias, cast
 
-from dsl.machine import ActionTuple, MemoryTuple, Program, ReplyTuple, StateTuple, UnknownTuple
+from dsl.machine import ActionTuple, MemoryTuple, Program, ReplyTuple, StateTuple
 from dsl.polynomial import Polynomial, Weight, polynomial, show_weight, substitute
 from dsl.types import Variable, are_values, is_rational
 from proofs.kernel.certificate import Entry, Pair, Reply, Table
-from proofs.kernel.chapter import Chapter, StartWorld
-from proofs.kernel.region import Multipliers, Region, rate_box, require_at_least_zero
-from proofs.kernel.theorem import CertificateError, require
+from proofs.kernel.chapter import Chapter, StartWorld, require_reply
+from proofs.kernel.region import Multipliers, Region, require_at_least_zero
+from proofs.kernel.requirements import Run
+from proofs.kernel.theorem import CertificateError, Moment, require
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,7 @@ def upper_bound_of_every_program(place: Place, table: Table) -> Averages:
     T_a is the step with action a and no ticks: prices are at least 0, so ticks only lower a value; sensors and memory only
     restrict the choice, so x is a state alone. Source: Puterman, Theorem 6.2.2 (a); action types are finite.
     """
-    choices = tuple((a, (), Fraction(0)) for a in place.chapter.all_actions())
-    return _bound(place, table, Player((), (), lambda *_: choices), upper=True)
+    return _bound(place, table, _anyone(place), upper=True)
 
 
 def saving(place: Place, old: Program, new: Program, table: Table) -> Averages:
@@ -137,6 +137,11 @@ def _player(place: Place, program: Program) -> Player:
         return ((decision.actions, decision.memory, -price * decision.ticks),)
 
     return Player(program.memories, program.memory_start, choices)
+
+
+def _anyone(place: Place) -> Player:
+    choices = tuple((a, (), Fraction(0)) for a in place.chapter.all_actions())
+    return Player((), (), lambda *_: choices)
 
 
 # --- claims about one place ----------------------------------------------------------------------
@@ -177,6 +182,69 @@ def optimal(place: Place, program: Program, tables: tuple[Table, ...], gap: Frac
     low = _less_size(place, program, lower_bound(place, program, lower))
     high = upper_bound_of_every_program(place, upper)
     return _apart(place, high, low, -gap, "{0} is further than the gap from {1}")
+
+
+def best_choice(
+    place: Place, program: Program, tables: tuple[Table, ...], moment: Moment, margin: Fraction
+) -> Pairs:
+    """What a program p does at a moment is worth more than anything else that can be done there.
+
+        V_p >= L, by `lower_bound`    V_q <= W for every program q, by `upper_bound_of_every_program`
+        (T_p^y L)(x) - (T_a^{y(x,a)} W)(x) >= e for all y, all a other than p(x), all x of N
+        ---------------------------------------------------------------------------------------------
+              V_p(x) - V_q(x) >= e for all x of N and every q that takes another a than p(x) at x
+
+    N holds the pairs, not done, at which p may be at the moment, in some world of the place. With n steps to go L and W
+    on the right of T are those with n-1, so that V_p >= T_p L and V_q <= T_a^y W at x. Source: Schmidhuber, Gödel machines:
+    self-referential universal problem solvers making provably optimal self-improvements (2003; 2006), the target theorem;
+    Puterman, Theorem 6.2.2, for both sides.
+
+    In words: V_p is what p expects from there until the episode ends, its ticks paid, the adversary doing its worst.
+    Whatever takes other actions now, and does anything at all before and later, expects at least e less: p itself if it
+    did so, or another program with any memory, though it saw the whole state, the unknowns and the past, drew lots, and
+    paid no ticks. So it is at each x of N, hence for whatever is believed about where p is. Values are without size, which
+    is paid for once, whatever is done in an episode; later episodes are not in them.
+    """
+    lower, upper = _exactly(2, tables)
+    lower_bound(place, program, lower)
+    upper_bound_of_every_program(place, upper)
+    found = choices_apart(place, program, tables, moment)
+    highs, lows = (tuple(pair[i] for pair in found) for i in (0, 1))
+    return _apart(place, highs, lows, margin, "{1} is not above {0} by the margin")
+
+
+def choices_apart(
+    place: Place, program: Program, tables: tuple[Table, ...], moment: Moment
+) -> Pairs:
+    """(T_a^{y(x,a)} W)(x) and (T_p^y L)(x) of `best_choice`, for all x, a and y, the rates of y open."""
+    (lower, upper), mine, every = tables, _player(place, program), _anyone(place)
+    layer = len(upper.layers) - 1 - (moment.step or 0)
+    below = layer if moment.step is None else layer - 1
+    named, found = _listed(place, upper.layers[layer], every, True), list[tuple[Weight, Weight]]()
+    lows = None if below < 0 else _listed(place, lower.layers[below], mine, False)
+    highs = None if below < 0 else _listed(place, upper.layers[below], every, True)
+    for pair in pairs_at(place, program, moment):
+        at = pair[0], ()
+        require(at in named, f"{_shown(at)} is not listed, where the moment may be")
+        (choice,), others = mine.choices(*pair), every.choices(*at)
+        answers = _answers(place, pair[0], choice[0], None)
+        worth = [_after(place, pair, choice, answer, lows, True) for answer in answers]
+        replies = named[at][1] or (None,) * len(others)
+        for other, reply in zip(others, replies, strict=True):
+            if other[0] != choice[0]:
+                (answer,) = _answers(place, pair[0], other[0], reply)
+                high = _after(place, at, other, answer, highs, True)
+                found += [(high, low) for low in worth]
+    place.chapter.steps += len(found)
+    return tuple(found)
+
+
+def pairs_at(place: Place, program: Program, moment: Moment) -> tuple[Pair, ...]:
+    """The pairs, not done, at which a program may be at a moment, in some world of the place."""
+    task, run = place.chapter.task, Run(place.chapter, program, place.region)
+    index, seen = [task.states.index(v) for v in task.observed], (moment.observed, moment.memory)
+    pairs = run.reached(place.starts, moment.step)
+    return tuple(x for x in pairs if (tuple(x[0][i] for i in index), x[1]) == seen)
 
 
 def at_least(place: Place, program: Program, tables: tuple[Table, ...], level: Fraction) -> Pairs:
@@ -306,22 +374,6 @@ def _answers(
         return [(reply, known) for reply in chapter.replies(state, actions, unknowns)]
     rates = require_reply(chapter, state, actions, unknowns, named)
     return [(named.finite, {**known, **rates})]
-
-
-def require_reply(
-    chapter: Chapter, state: StateTuple, actions: ActionTuple, unknowns: UnknownTuple, reply: Reply
-) -> dict[str, Fraction]:
-    """The rates of a reply by name; raises CertificateError where conditions or ranges do not allow it."""
-    box = rate_box(chapter.task)
-    if type(reply) is Reply and type(reply.rates) is tuple and len(reply.rates) == len(box):
-        rates = dict(zip(box, reply.rates, strict=True))
-        if (
-            all(is_rational(r) and box[name][0] <= r <= box[name][1] for name, r in rates.items())
-            and are_values(chapter.task.adversaries, reply.finite)
-            and reply.finite in chapter.replies(state, actions, unknowns)
-        ):
-            return rates
-    raise CertificateError(f"{reply} is no reply that is allowed at state {state} to {actions}")
 
 
 def _after(

@@ -9,7 +9,8 @@ from fractions import Fraction
 from typing import Any, Never, TypeAlias
 from weakref import WeakKeyDictionary
 
-from dsl.machine import World
+from dsl.machine import ActionTuple, MemoryTuple, World
+from dsl.types import Value
 
 
 class CertificateError(Exception):
@@ -81,6 +82,28 @@ class Optimality:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment of an episode as a program sees it: what it observes, what its memory holds, and how many steps were taken
+    before (None under a discount, where every step is like every other)."""
+
+    observed: tuple[Value, ...]
+    memory: MemoryTuple
+    step: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BestChoice:
+    """At the moment the program takes `actions`. In every world, wherever it then may be, what it expects from there on is
+    `margin`, above 0, or more above what anything expects that takes others then (`rules.best_choice` says all of it)."""
+
+    declarations: str
+    program: str
+    moment: Moment
+    actions: ActionTuple
+    margin: Fraction
+
+
+@dataclass(frozen=True, slots=True)
 class Chain:
     """A sequence of improvements leads from `first` to `last`; their gains add up to `gain`."""
 
@@ -112,7 +135,7 @@ class Broken:
 
 
 Statement: TypeAlias = (
-    ValueBounds | Improvement | NoImprovement | Optimality | Chain | Kept | Broken
+    ValueBounds | Improvement | NoImprovement | Optimality | BestChoice | Chain | Kept | Broken
 )
 
 ASSUMPTIONS = (

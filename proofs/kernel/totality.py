@@ -1,51 +1,30 @@
 """Prove that every expression of a machine has a value, for all rational unknowns that meet the assumptions and all rates.
 
-What is demanded of each expression is in `dsl.totality`; besides, adversaries have a choice, and worlds a start.
+What is demanded of each expression is in `dsl.totality`, what is known of weights in `dsl.weights`; besides, adversaries
+have a choice, and worlds a start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from fractions import Fraction
-from itertools import islice, product
+from collections.abc import Iterable
 
 from dsl import syntax as s
 from dsl.interp import Function, Globals
-from dsl.intervals import Intervals, NotProved
+from dsl.intervals import Intervals
 from dsl.machine import Always, Program, Task
-from dsl.polynomial import Polynomial, Weight, names_of, substitute
-from dsl.ranges import Abstract, Range
-from dsl.totality import BadWeight, Broken, Gap, Part, Point, Prover, Unproved
-from dsl.types import Type, Variable, cardinality, contains
-from proofs.kernel.region import Region, is_at_least_zero, rate_box, vertices
-from proofs.kernel.theorem import CertificateError
+from dsl.ranges import Abstract
+from dsl.totality import Broken, Gap, Prover, Unproved
+from dsl.types import Variable, cardinality, contains
+from dsl.weights import KnownWeights
 
-BOXES_MAX = 64
-CANDIDATES_MAX = 1_024
-
-__all__ = ["Broken", "Gap", "Root", "Unproved", "find_gaps_in_code", "find_gaps_in_declarations"]
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """One expression to prove total.
-
-    `tree` is evaluated after `before`, the definitions it reads in order; `kind` is the range its value must keep.
-    """
-
-    what: str
-    tree: s.Expr | s.Dist
-    kind: Type | None
-    before: tuple[tuple[str, s.Expr, Type | None], ...]
-
+__all__ = ["Broken", "Gap", "Unproved", "find_gaps_in_code", "find_gaps_in_declarations"]
 
 # --- what is demanded ----------------------------------------------------------------------------
 
 
 def find_gaps_in_declarations(task: Task) -> list[Gap]:
     """What is not proved of the declarations; empty if they are total."""
-    weights = _Weights(task)
+    weights = KnownWeights(task)
     gaps, shared = _function_gaps(task.names, task.names.functions.values(), {})
     primed = tuple(Variable(v.name + "'", v.type) for v in task.states)
 
@@ -135,92 +114,3 @@ def _function_gaps(
         if finite and not found and known is not None:
             results[function.name] = known
     return gaps, intervals
-
-
-# --- weights -------------------------------------------------------------------------------------
-
-
-class _Weights:
-    """What is known of weights for all rational unknowns that meet the assumptions, and all rates."""
-
-    def __init__(self, task: Task) -> None:
-        self.task = task
-        self.kinds = {v.name: v.type for v in (*task.rationals, *task.rates)}
-        self.whole = Region.whole(task, ())
-        box = {**self.whole.named(task), **rate_box(task)}
-        self.box = box
-        self._settled: dict[Weight, dict[str, Fraction] | None] = {}
-
-    def part(self) -> Part:
-        """All unknowns and rates: the ranges of their values, and what they are as polynomials."""
-        known = {name: Range(*ends, False, (1, 1)) for name, ends in self.box.items()}
-        return Part(dict(known), {name: Polynomial.variable(name) for name in self.box})
-
-    def require_at_least_zero(self, weight: Weight, node: s.Node) -> None:
-        """Raise an EvaluationFault where a weight is negative, NotProved where that is not known."""
-        at = self._below_zero(weight, node)
-        if at is not None:
-            met = f"the weight is {substitute(weight, at)}"
-            raise BadWeight("a weight must not be negative", node, self._shown(weight, at), met)
-
-    def require_one(self, total: Weight, node: s.Node) -> None:
-        """Raise an EvaluationFault where a sum of weights is not 1, NotProved where that is not known."""
-        for difference in () if total == 1 else (total - 1, 1 - total):
-            at = self._below_zero(difference, node)
-            if at is not None:
-                met = f"the weights sum to {substitute(total, at)}"
-                shown = self._shown(difference, at)
-                raise BadWeight("the weights must sum to 1", node, shown, met)
-
-    def _shown(self, weight: Weight, at: Mapping[str, Fraction]) -> Point:
-        return tuple((n, self.kinds[n], at[n]) for n in self.kinds if n in names_of(weight))
-
-    def _below_zero(self, weight: Weight, node: s.Node) -> dict[str, Fraction] | None:
-        """Where a weight is below 0; None if it is shown to be so nowhere."""
-        if not isinstance(weight, Polynomial):
-            return {} if weight < 0 else None
-        if weight not in self._settled:
-            try:
-                self._settled[weight] = self._search(weight, node)
-            except CertificateError as error:
-                raise NotProved("G016", str(error), node) from None
-        return self._settled[weight]
-
-    def _search(self, weight: Weight, node: s.Node) -> dict[str, Fraction] | None:
-        """Halve the box until the weight is settled in every part."""
-        pending = [self.whole]
-        for _ in range(BOXES_MAX):
-            if not pending:
-                return None
-            region = pending.pop(0)
-            if is_at_least_zero(self.task, region, weight):
-                continue
-            for at in self._candidates(region):
-                if substitute(weight, at) < 0:  # type: ignore[operator]
-                    return at
-            read = names_of(weight)
-            widths = {
-                n: high - low for n, (low, high) in region.named(self.task).items() if n in read
-            }
-            widest = max(widths, key=lambda n: widths[n], default="")
-            if not widths.get(widest):
-                break
-            low, high = region.named(self.task)[widest]
-            pending.extend(region.cut(self.task, widest, (low + high) / 2))
-        raise NotProved("G016", "weights that may leave 0..1 for some unknowns", node)
-
-    def _candidates(self, region: Region) -> Iterator[dict[str, Fraction]]:
-        """Some points of a region that meet the assumptions: corners and what lies in the middle of them."""
-        task = self.task
-        found = vertices(task, region) if task.assumptions else product(*region.box)
-        corners = list(islice(found, CANDIDATES_MAX))
-        if corners:
-            count = len(corners)
-            corners.append(
-                tuple(sum(column, Fraction(0)) / count for column in zip(*corners, strict=True))
-            )
-        names = [v.name for v in (*task.rationals, *task.rates)]
-        rates = [(low, high, (low + high) / 2) for low, high in rate_box(task).values()]
-        for corner in corners:
-            for rate in islice(product(*rates), CANDIDATES_MAX):
-                yield dict(zip(names, (*corner, *rate), strict=True))

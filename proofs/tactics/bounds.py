@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
 from typing import TypeAlias
@@ -48,7 +48,8 @@ Named: TypeAlias = Mapping[int, tuple[Reply, ...]] | Sequence[tuple[Reply, ...]]
 class Bound:
     """Values by pair, one layer or, where `layered`, one for each number of steps to go; `steps` and `named` likewise.
 
-    `at_starts` gives the bound at each start of the model in order, averaged where the start is random.
+    `at_starts` gives the bound at each start of the model in order, averaged where the start is random. A table lists what
+    is reached from the starts, and the pairs of `also`, by layer, with what follows them.
     """
 
     model: Model
@@ -56,6 +57,7 @@ class Bound:
     steps: tuple[Steps, ...]
     named: tuple[Named | None, ...]
     layered: bool = False
+    also: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def at_starts(self) -> tuple[Weight, ...]:
@@ -70,14 +72,17 @@ class Bound:
         return total
 
     def table(self, start: int | None = None) -> Table:
-        """The entries that are reached from the starts, or from one of them."""
+        """The entries that are reached from the starts, or from one of them, and from what is to be listed too."""
         starts = self.model.starts if start is None else (self.model.starts[start],)
         first = list(dict.fromkeys(i for s in starts for i, _ in s.pairs))
         if not self.layered:
+            first += self.also.get(0, ())
             return Table((self._entries(0, closure(first, self.steps[0])),))
         found: list[tuple[Entry, ...]] = []
         reached = first
         for k in reversed(range(len(self.layers))):
+            if k in self.also:
+                reached = sorted({*reached, *self.also[k]})
             found.append(self._entries(k, reached))
             reached = following(reached, self.steps[k])
         return Table(tuple(reversed(found)))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite
 
-from dsl.boxes import coefficients
+from dsl.boxes import Box, Interval, coefficients
 from dsl.polynomial import (
     Polynomial,
     Weight,
@@ -40,7 +40,8 @@ from proofs.games import (
     one_sided,
 )
 from proofs.kernel.chapter import Chapter
-from proofs.kernel.region import Box, Interval, Region, TooMany, bernstein, rate_box, vertices
+from proofs.kernel.region import Region, TooMany, bernstein, rate_box
+from proofs.regions import vertices
 from proofs.tactics.bounds import Direction, Grid, Rows
 
 SHIFTS_MAX = 5
