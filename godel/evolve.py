@@ -280,7 +280,7 @@ class Session:
             **self._step(APPLY),
             "gain": 0,
             "cost": 0,
-            "departures": [],
+            "departures": list(self.history.departures_of(Step(APPLY, "none", 0, 0))),
             "versions": versions(),
             "result": lineage.base,
             "links": len(links),
