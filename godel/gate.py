@@ -47,6 +47,7 @@ from proofs.solver import (
     ask_about_requirement,
 )
 from proofs.tactics.bounds import Grid
+from proofs.tactics.choice import STATES_MAX as CHOICE_STATES_MAX
 from proofs.tactics.choice import find_choice
 from proofs.tactics.compare import (
     Bounders,
@@ -162,6 +163,7 @@ class Gate:
     threads: int = 2
     _bounders: OrderedDict[str, Bounders] = field(default_factory=OrderedDict, repr=False)
     _every: Bounders | None = field(default=None, repr=False)
+    _choices: Bounders | None = field(default=None, repr=False)
 
     def judge(self, old: s.Code, edits: tuple[Edit, ...], *, rlimit: int | None = None) -> Verdict:
         """The verdict on a rewrite of `old`, which must itself be total; `rlimit` takes the place of the gate's."""
@@ -197,9 +199,12 @@ class Gate:
         self, code: s.Code, moment: Moment
     ) -> tuple[Theorem, ChoiceCertificate] | None:
         """The theorem that what the code does at a moment is better than anything else, where one is found."""
-        program = self.bounders(self.chapter.program(code))
+        small = {"limit": CHOICE_STATES_MAX}
+        program = Bounders(self.chapter, self.chapter.program(code), **small)
+        if self._choices is None:
+            self._choices = Bounders(self.chapter, None, **small)
         try:
-            certificate = find_choice(self.chapter, program, self._every_program(), moment)
+            certificate = find_choice(self.chapter, program, self._choices, moment)
             if certificate is None:
                 return None
             return check(IsBestChoice(self.chapter, code, moment), certificate), certificate

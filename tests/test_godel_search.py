@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -248,9 +249,7 @@ def test_a_rewrite_of_the_searcher_ends_the_episode_and_acts_in_the_next(tmp_pat
 
 
 def test_a_person_rewrites_the_searcher_through_the_same_gate(tmp_path: Path) -> None:
-    text = machine(
-        "try = stop", law=LAW.replace("reward = 0", "reward = if outcome == accepted then 1 else 0")
-    )
+    text = machine("try = stop", law=SMALL, reports="report fails_patch: int 0..1")
     with session_of(text, tmp_path) as session:
         old = session.installed("searcher")
         for policy, kind in (("try = patch", Kind.ACCEPTED), ("try = stop", Kind.REFUSED)):
@@ -377,7 +376,12 @@ def test_a_rational_rate_rules_out_nothing_that_it_allows_somewhere() -> None:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "lamps.godel").write_text(machine("try = if step < 2 then patch else stop"))
+    text = machine(
+        "try = if step < 2 then patch else stop",
+        law=SMALL,
+        reports="report fails_patch: int 0..1 report step: int 0..3",
+    )
+    (tmp_path / "lamps.godel").write_text(text)
     return tmp_path
 
 
@@ -393,11 +397,16 @@ def test_a_search_is_run_shown_written_and_proposed_to(here: Path) -> None:
     # the file that was written is the machine as it is now
     assert godel("evolve", "out.godel").code == 0
     (here / "p").write_text("searcher { policy { try = patch } }")
-    done = godel("propose", "out.godel", "p")
-    assert (done.code, "a tie" in done.out) == (10, True)
-    assert godel(
-        "proof", "check", done.out.split()[-1] if done.out.split()[-1].isalnum() else "@"
-    ).code in (0, 2)
+    done = godel("propose", "out.godel", "p", "--json")
+    assert (done.code, done.json["verdict"], done.json["body"]["task"]) == (
+        0,
+        "accepted",
+        "searcher",
+    )
+    found = done.json["id"]
+    assert godel("proof", "check", found).code == 0
+    assert "try = patch" in godel("show", found).out
+    assert godel("code", found).out.startswith("searcher {")
     assert godel("verify").code == 0
 
 
@@ -446,7 +455,7 @@ def test_a_machine_without_a_search_gets_one_that_reads_nothing_of_it(here: Path
     assert godel("--store", "p.db", "evolve", "plain.godel").code == 0
     assert godel("--store", "p.db", "verify").code == 0
     with Store.open(here / "p.db", readonly=True) as store:
-        assert verify(store).gain == "4"
+        assert Fraction(verify(store).gain) > Fraction(399, 100)
 
 
 def test_a_world_with_reports_of_its_own_or_equations_for_them_is_refused(here: Path) -> None:

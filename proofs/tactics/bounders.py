@@ -6,7 +6,14 @@ from fractions import Fraction
 
 from dsl.machine import Program, UnknownTuple
 from dsl.polynomial import names_of
-from proofs.explicit import Model, TooLarge, explore_actions, explore_program, names_of_step
+from proofs.explicit import (
+    STATES_MAX,
+    Model,
+    TooLarge,
+    explore_actions,
+    explore_program,
+    names_of_step,
+)
 from proofs.kernel.chapter import Chapter
 from proofs.kernel.region import Region
 from proofs.tactics.bounds import Bound, Direction, Grid
@@ -14,10 +21,15 @@ from proofs.tactics.tables import Bounder
 
 
 class Bounders:
-    """Bounds of one program, or of every program where there is none, for each joint value of the finite unknowns."""
+    """Bounds of one program, or of every program where there is none, for each joint value of the finite unknowns.
 
-    def __init__(self, chapter: Chapter, program: Program | None) -> None:
-        self.chapter, self.program = chapter, program
+    `limit` is how many states are looked at before a world is too large.
+    """
+
+    def __init__(
+        self, chapter: Chapter, program: Program | None, *, limit: int = STATES_MAX
+    ) -> None:
+        self.chapter, self.program, self.limit = chapter, program, limit
         self.size = Fraction(0) if program is None else chapter.size_cost(program)
         self._found: dict[UnknownTuple, Bounder | TooLarge] = {}
 
@@ -37,8 +49,8 @@ class Bounders:
 
     def _explore(self, unknowns: UnknownTuple) -> Model:
         if self.program is None:
-            return explore_actions(self.chapter, unknowns)
-        return explore_program(self.chapter, self.program, unknowns)
+            return explore_actions(self.chapter, unknowns, limit=self.limit)
+        return explore_program(self.chapter, self.program, unknowns, limit=self.limit)
 
     def bound(
         self, direction: Direction, grid: Grid, region: Region, *, flat: bool = False

@@ -18,6 +18,8 @@ from proofs.tactics.farkas import Recorder
 from proofs.tactics.pieces import Piece, Pieces, leaves_of, make_case, part
 
 LEAVES_MAX = 32
+STATES_MAX = 5_000
+"""In how large a search world a choice is proved to be the best; it is asked at every `apply`."""
 
 
 def find_choice(
@@ -64,6 +66,9 @@ class _Finder:
     def find(self) -> dict[UnknownTuple, Pieces]:
         """Pieces with a positive margin that make up every world; none where there are none, or the moment never comes."""
         values = unknown_values(self.chapter)
+        for u in values:  # that a world is too large is seen before anything is worked out
+            self.every.of(u)
+            self.bounders.of(u)
         if not any(map(self._comes, values)):
             return {}
         found: dict[UnknownTuple, Pieces] = {}
