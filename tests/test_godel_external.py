@@ -490,7 +490,9 @@ print('done')
             os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
-def test_the_command_goes_when_godel_is_killed(here: Path) -> None:
+def test_the_command_goes_when_godel_is_killed(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # the folder that it runs in is left behind
+    monkeypatch.setenv("TMPDIR", str(here))
     script = f"""
 import os
 with open({str(here / "pid")!r} + "~", "w") as file: file.write(str(os.getpid()))
