@@ -1,38 +1,46 @@
 """Read machine files: text in, tree out, every fault with its place.
 
-lark compiles the grammar to an LALR(1) table; the table is run here, so that reading goes on after a fault and
-values are built without an intermediate tree.
+`compile_grammar.py` has lark compile the grammar to an LALR(1) table; the table is run here, so that reading goes on
+after a fault and values are built without an intermediate tree.
 """
 
 from __future__ import annotations
 
 import gc
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any, cast
-
-from lark import Lark
-from lark.grammar import Rule
-from lark.lexer import TerminalDef
 
 from dsl.builder import Builder
 from dsl.errors import Diagnostic, DslError
 from dsl.hints import Found, explain
-from dsl.limits import DEPTH_MAX, check_depth, check_text, span_at, too_deep
+from dsl.limits import (
+    DEPTH_MAX,
+    TOKENS_MAX,
+    check_depth,
+    check_text,
+    span_at,
+    too_deep,
+    too_many,
+)
+from dsl.rows import read_table
 from dsl.span import Span
 from dsl.syntax import Code, Expr, Machine
-from dsl.terms import Parts
-from dsl.tokens import LONG, Scanner, Token, compile_scanner
+from dsl.terms import FOREIGN_WORDS, Parts
+from dsl.tokens import Scanner, Token, compile_scanner
 
 FAULTS_MAX = 20
+"""After how many tokens that cannot stand where they do reading ends."""
+TOLD_MAX = 100
 STATES_MAX = (
     12 * DEPTH_MAX
 )  # deeper texts are refused while they are read, long before memory fills
-_STARTS = ("machine", "patch", "expression")
+_CELLS = "CELLS"
 _RESUME = re.compile(
     r"^[ \t]*(?P<word>enum|const|table|def|environment|utility|require|agent|searcher|search|state|unknown|assume"
     r"|observe|action|adversary|chance|reward|done|memory|param|policy)\b(?!')",
@@ -75,11 +83,16 @@ def _parse(text: str, start: str) -> Any:
         if tree is not None and all(fault.code == "G005" for fault in faults):
             deep = check_depth(tree)
             if faults and not deep:
-                raise Unsupported(tuple(faults), tree)
+                raise Unsupported(_first(faults), tree)
             faults += deep
     if faults:
-        raise DslError(tuple(faults))
+        raise DslError(_first(faults))
     return tree
+
+
+def _first(faults: list[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Those that stand first, where there are very many."""
+    return tuple(sorted(faults, key=lambda fault: fault.span.start)[:TOLD_MAX])
 
 
 @contextmanager
@@ -117,58 +130,39 @@ class _Tables:
     An action is the next state or a `_Reduce`. `jumps` remembers what runs of unit rules come to.
     """
 
-    states: dict[int, dict[str, Any]]
+    states: list[dict[str, Any]]
     jumps: dict[tuple[int, int, str], int]
     starts: dict[str, tuple[int, int]]
     spelling: dict[str, str]
     patterns: dict[str, re.Pattern[str]]
-    skip: tuple[str, ...]
 
 
 @cache
 def _tables() -> _Tables:
-    grammar = files("dsl").joinpath("grammar.lark").read_text(encoding="utf-8")
-    lark = Lark(grammar, start=list(_STARTS), parser="lalr", lexer="basic", keep_all_tokens=True)
-    made: dict[Rule, _Reduce] = {}
-    table = lark.parse_interactive("", start=_STARTS[0]).parser_state.parse_conf.parse_table
-    states = {
-        state: {
-            kind: _reduction(target, made) if isinstance(target, Rule) else target
-            for kind, (_, target) in actions.items()
-        }
-        for state, actions in table.states.items()
-    }
-    terminals = sorted(lark.terminals, key=_rank)
-    scanned = [(t.name, t.pattern.to_regexp()) for t in terminals]
+    stored = json.loads(files("dsl").joinpath("grammar.json").read_text(encoding="utf-8"))
+    rules = [_reduction(name, size) for name, size in stored["rules"]]
+    terminals = [(kind, pattern) for kind, pattern, _ in stored["terminals"]]
+    shown = [(kind, pattern) for kind, pattern in terminals if kind not in stored["skip"]]
+    gap = "|".join(pattern for kind, pattern in terminals if kind in stored["skip"])
     return _Tables(
-        states=states,
+        states=[
+            {kind: action if action >= 0 else rules[-1 - action] for kind, action in state.items()}
+            for state in stored["states"]
+        ],
         jumps={},
-        starts={s: (table.start_states[s], table.end_states[s]) for s in _STARTS},
-        spelling={
-            t.name: f"`{t.pattern.value}`" if t.pattern.type == "str" else t.name.lower()
-            for t in terminals
-        },
+        starts={name: (first, last) for name, first, last in stored["starts"]},
+        spelling={kind: spelling for kind, _, spelling in stored["terminals"]},
         patterns={
-            kind: compile_scanner([t for t in scanned if t[0] not in without])
-            for kind, without in (("", LONG), ("ROW", ("CELLS",)), ("CELLS", ()))
+            "": compile_scanner([t for t in shown if t[0] != _CELLS]),
+            _CELLS: compile_scanner(shown),
+            "GAP": re.compile(f"(?:{gap})*+"),
         },
-        skip=tuple(lark.ignore_tokens),
     )
 
 
-def _rank(terminal: TerminalDef) -> tuple[int, int, str]:
-    """The order in which kinds of token are tried: by priority, then the longer before the shorter."""
-    return -terminal.priority, -terminal.pattern.max_width, terminal.name
-
-
-def _reduction(rule: Rule, made: dict[Rule, _Reduce]) -> _Reduce:
-    if rule not in made:
-        name = str(rule.origin.name)
-        build = None if name.startswith("_") else getattr(Builder, f"build_{name}")
-        size = len(rule.expansion)
-        unit = size == 1 and (build is None or name == "operation")
-        made[rule] = _Reduce(size, name, build, unit)
-    return made[rule]
+def _reduction(name: str, size: int) -> _Reduce:
+    build = None if name.startswith("_") else getattr(Builder, f"build_{name}")
+    return _Reduce(size, name, build, size == 1 and (build is None or name == "operation"))
 
 
 # --- running the table ---------------------------------------------------------------------------
@@ -185,7 +179,12 @@ class _Run:
         self.states = [first]
         self.reached = self.states  # the states before the last token led to reductions
         self.values: list[Any] = []
-        self.scanner = Scanner(text, patterns=tables.patterns, skip=tables.skip)
+        self.scanner = Scanner(
+            text,
+            patterns=tables.patterns,
+            read_table=partial(read_table, foreign=FOREIGN_WORDS),
+        )
+        self.tokens = 0
         self.before = Found("", "", Span(1, 1, 1, 1))
 
     def read(self) -> tuple[Any, list[Diagnostic]]:
@@ -197,6 +196,8 @@ class _Run:
                 break
             if len(self.states) >= STATES_MAX:
                 return None, [*faults, too_deep(found.span)]
+            if self.tokens > TOKENS_MAX:
+                return None, [*faults, too_many(found.span)]
             stack = self.reached
             accepts = frozenset(
                 k for k in self.tables.states[stack[-1]] if self._accepts(k, stack, len(stack))
@@ -222,7 +223,8 @@ class _Run:
         while True:
             token = scan(table[states[-1]])
             kind = token.kind
-            if not feed(kind, token):
+            self.tokens += 1
+            if self.tokens > TOKENS_MAX or not feed(kind, token):
                 break
             if kind == "$END":
                 return None
