@@ -19,6 +19,7 @@ from dsl.check_unknowns import (
 )
 from dsl.codec import digest_node
 from dsl.elaborate import elaborate
+from dsl.errors import DslError
 from dsl.infer import UNKNOWN
 from dsl.machine import Task, UtilityValues
 from dsl.polynomial import TERMS_MAX
@@ -28,6 +29,15 @@ from dsl.work import WORK_MAX
 
 STATE_BITS_MAX = 4_096
 VARIABLES_MAX = 200
+_LIMITED: Mapping[type[Any], str] = {
+    s.State: "state variables",
+    s.Unknown: "unknowns",
+    s.Assume: "assumptions",
+    s.Adversary: "adversaries",
+    s.Chance: "chance variables",
+}
+"""What an environment has at most VARIABLES_MAX of."""
+
 DRAWS_MAX = 100_000
 
 _N = TypeVar("_N", bound=s.Node)
@@ -103,6 +113,7 @@ class EnvironmentChecker:
     def __init__(self, top: ScopeBuilder, environment: s.Environment) -> None:
         self.top, self.environment = top, environment
         self.faults = top.faults
+        self._require_few()
         self.inner = ScopeBuilder.extending(top)
         hide_all(self.inner, environment, "definitions read constants and their own parameters")
         self.inner.declare_items(
@@ -454,18 +465,22 @@ class EnvironmentChecker:
                 bodies = [arm.body for arm in arms] + ([otherwise] if otherwise else [])
                 return max((self._entries(body) for body in bodies), default=1)
 
-    def _limits(self) -> None:
-        kinds: tuple[tuple[list[Any], str], ...] = (
-            (self.of(s.State), "state variables"),
-            (self.of(s.Unknown), "unknowns"),
-            (self.of(s.Assume), "assumptions"),
-            (self.of(s.Adversary), "adversaries"),
-            (self.draws, "chance variables"),
-        )
-        for items, what in kinds:
+    def _require_few(self) -> None:
+        """Raise DslError where there are so many variables that nothing else need be said."""
+        counts = [len(self.of(kind)) for kind in _LIMITED]
+        if max(counts) > 5 * VARIABLES_MAX:
+            self._count_variables()
+            raise DslError(tuple(self.faults.found))
+
+    def _count_variables(self) -> None:
+        for kind, what in _LIMITED.items():
+            items = self.of(kind)
             if len(items) > VARIABLES_MAX:
                 message = f"more than {VARIABLES_MAX} {what}"
                 self.faults.add("G003", message, items[VARIABLES_MAX], name=0)
+
+    def _limits(self) -> None:
+        self._count_variables()
         joint = 1
         for draw in self.draws:
             joint = min(joint * self._entries(draw.dist), DRAWS_MAX + 1)

@@ -38,7 +38,7 @@ class CodecError(ValueError):
 def canonical_json(value: Json) -> bytes:
     """The one byte string that stands for a value; refuses floats, big integers and keys that are not strings."""
     try:
-        _require_plain(value, 0)
+        _require_plain(value)
         text = json.dumps(
             value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False
         )
@@ -67,28 +67,36 @@ def _refuse_number(text: str) -> Any:
     raise CodecError(f"{text} is not an exact number")
 
 
-def _require_plain(value: Any, depth: int) -> None:
-    if depth > DEPTH_MAX:
-        raise CodecError("nested too deeply")
-    kind = type(value)
-    if kind is int:
-        if not -SAFE_INTEGER < value < SAFE_INTEGER:
-            raise CodecError("an integer beyond 2^53 must be written as a string")
-    elif kind is list or kind is tuple:
-        if (
-            set(map(type, value)) == {int}
-            and -SAFE_INTEGER < min(value) <= max(value) < SAFE_INTEGER
-        ):
+def _require_plain(value: Any) -> None:
+    level = [value]
+    for _ in range(DEPTH_MAX + 1):
+        kinds = set(map(type, level))
+        for kind in kinds - _PLAIN:
+            raise CodecError(f"a {kind.__name__} has no canonical form")
+        if int in kinds:
+            whole = level if len(kinds) == 1 else [v for v in level if type(v) is int]
+            if not -SAFE_INTEGER < min(whole) <= max(whole) < SAFE_INTEGER:
+                raise CodecError("an integer beyond 2^53 must be written as a string")
+        if not kinds & _HOLDERS:
             return
-        for item in value:
-            _require_plain(item, depth + 1)
-    elif kind is dict:
-        for key, item in value.items():
-            if type(key) is not str:
-                raise CodecError("a key that is not a string")
-            _require_plain(item, depth + 1)
-    elif value is not None and kind is not str and kind is not bool:
-        raise CodecError(f"a {kind.__name__} has no canonical form")
+        # what stands in several places is looked at once
+        holders = {id(v): v for v in level if type(v) in _HOLDERS}.values()
+        below: list[Any] = []
+        for holder in holders:
+            if type(holder) is dict:
+                if set(map(type, holder)) - {str}:
+                    raise CodecError("a key that is not a string")
+                below.extend(holder.values())
+            else:
+                below.extend(holder)
+        level = below
+        if not level:
+            return
+    raise CodecError("nested too deeply")
+
+
+_HOLDERS = frozenset((list, tuple, dict))
+_PLAIN = _HOLDERS | {int, str, bool, type(None)}
 
 
 # --- numbers -------------------------------------------------------------------------------------
@@ -113,7 +121,7 @@ def decode_int(value: Json) -> int:
 
 def encode_rational(value: Fraction | int) -> str:
     """A rational in lowest terms: `"1/3"`, `"-2"`."""
-    return str(Fraction(value))
+    return str(value if type(value) is Fraction else Fraction(value))
 
 
 def decode_rational(value: Json) -> Fraction:
@@ -319,8 +327,11 @@ _INTEGERS = "ints"
 
 def encode_node(node: s.Node) -> Json:
     """A tree as JSON: `[tag, field, …]`."""
-    if s.literal_class(node) is s.IntLit:
-        return [_INTEGERS, [encode_int(item.value) for item in _plain(cast(Any, node).items)]]
+    grid = s.grid_of(node)
+    if grid is not None and grid.width is None:
+        return _encode_table(grid)
+    if type(node) is s.ArrayLit and set(map(type, _plain(node.items))) == {s.IntLit}:
+        return [_INTEGERS, [encode_int(cast(s.IntLit, item).value) for item in node.items]]
     tag, shape = _TAGS[type(node)]
     out: list[Json] = [tag]
     for name, kind, count in shape:
@@ -332,6 +343,26 @@ def encode_node(node: s.Node) -> Json:
         else:
             out.append(_encode_field(value, kind))
     return out
+
+
+def _encode_table(grid: s.Grid) -> Json:
+    """A table as any array is written; what one object stands for in it is one object, written several times."""
+    known: dict[int, Json] = {}
+    rows: list[Json] = []
+    count = grid.shape[-1]
+    for start in range(0, len(grid.values), count):
+        values = grid.values[start : start + count]
+        if set(map(type, values)) == {int}:
+            short = -SAFE_INTEGER < min(values) <= max(values) < SAFE_INTEGER
+            rows.append([_INTEGERS, list(values if short else map(encode_int, values))])
+            continue
+        for value in values:
+            if id(value) not in known:
+                known[id(value)] = encode_node(s.leaf_of(value))
+        rows.append(["array", [known[id(value)] for value in values]])
+    for count in reversed(grid.shape[:-1]):
+        rows = [["array", rows[i : i + count]] for i in range(0, len(rows), count)]
+    return rows[0]
 
 
 def _plain(value: Any) -> Sequence[Any]:
@@ -502,7 +533,7 @@ _LEAVES: dict[str, tuple[Callable[[Any], Json], Callable[[Json], Any]]] = {
 
 def _require_well_formed(node: s.Node) -> None:
     """What the parser can produce and nothing else: one tree for one text."""
-    if s.literal_class(node) is s.IntLit:
+    if type(node) is s.ArrayLit and set(map(type, node.items)) == {s.IntLit}:
         raise CodecError("an array of integers that is not in its short form")
     match node:
         case s.Unary("-", s.IntLit() | s.RatLit()) | s.Binary("/", s.IntLit(), s.IntLit(1)):

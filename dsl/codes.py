@@ -870,5 +870,18 @@ CODES: Mapping[str, Page] = {
         "family patch = improve(states: some)",
         "family patch = improve(states: region)",
     ),
+    "G071": _page(
+        "a file with too many words, numbers and signs",
+        """
+        A file has at most 50,000 words, numbers and signs, and a table counts as one of them. A table is an array of
+        literals, names and members alone, in rows of equal length, at most 8 deep. Entries of any other array count one
+        by one, so that a single sum keeps a large array from being a table; the name of a constant does not.
+        """,
+        "table PAY: array[100_000] of int = [7, 2 * 18, 8, …]  # and so on",
+        """
+        const TWICE = 2 * 18
+        table PAY: array[3] of int = [7, TWICE, 8]
+        """,
+    ),
 }
 """Every code, in order. `godel explain CODE` prints a page; `docs/errors.md` holds them all."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from dsl import syntax as s
@@ -42,6 +43,8 @@ def _holds_bits(builder: Typer, tree: s.Node, wanted: Type | None, local: LocalT
                 return True
             case s.Name(name):
                 kinds.append(local.get(name) or scope.types.get(name))
+            case s.ArrayLit() if (grid := s.grid_of(node)) is not None:
+                kinds += [local.get(word) or scope.types.get(word) for word in grid.names]
             case s.Primed(name):
                 kinds.append(local.get(name + "'") or scope.types.get(name + "'"))
             case s.Call(name) if name in scope.signatures:
@@ -51,7 +54,7 @@ def _holds_bits(builder: Typer, tree: s.Node, wanted: Type | None, local: LocalT
                 pass
         if any(bits_in(kind) is not None for kind in kinds):
             return True
-        if s.literal_class(node) is None:
+        if s.grid_of(node) is None:
             pending.extend(s.children(node))
     return False
 
@@ -156,7 +159,14 @@ class _Elaborator:
         return _rebuilt(node, (array, self.tree(node.index, None, local)))
 
     def _array(self, node: s.ArrayLit, asked: Bits | None, local: LocalTypes) -> Any:
-        return self._over(node, asked or self._joint(node.items, local), local)
+        bits = asked or self.builder.joint_scalar(node, local)
+        width = bits.width if isinstance(bits, Bits) else None
+        grid = s.grid_of(node)
+        if grid is None or grid.width is not None:
+            return self._over(node, None if width is None else Bits(width), local)
+        if width is None or int not in grid.classes:
+            return node
+        return _table_of_bits(node, replace(grid, width=width))
 
     def _with(self, node: s.With, asked: Bits | None, local: LocalTypes) -> Any:
         return self._over(node, asked or self._joint((node,), local), local)
@@ -195,6 +205,41 @@ class _Elaborator:
         for child in s.children(node):
             below.append(self.tree(child, asked, local))
         return _rebuilt(node, tuple(below))
+
+
+def _table_of_bits(array: s.ArrayLit, grid: s.Grid) -> s.ArrayLit:
+    """A table with its integers elaborated; `grid` says what it holds then."""
+    return s.written_array(s.Written(grid, _TableOfBits(array, grid)), array.span)
+
+
+class _TableOfBits:
+    """The items of a table, with integers elaborated."""
+
+    __slots__ = ("_array", "_grid")
+
+    def __init__(self, array: s.ArrayLit, grid: s.Grid) -> None:
+        self._array, self._grid = array, grid
+
+    def items(self) -> tuple[s.Expr, ...]:
+        """All of them."""
+        return tuple(map(self._elaborated, self._array.items))
+
+    def item(self, index: int) -> s.Expr:
+        """One of them."""
+        written = self._array.written
+        plain = self._array.items[index] if written is None else written.source.item(index)
+        return self._elaborated(plain)
+
+    def _elaborated(self, item: s.Expr) -> s.Expr:
+        width = self._grid.width
+        assert width is not None, "only integers that are bits are elaborated"
+        if isinstance(item, s.IntLit):
+            return s.BitsOp("literal", width, (item,), item.span)
+        grid = s.grid_of(item)
+        if grid is None or int not in grid.classes:
+            return item
+        assert isinstance(item, s.ArrayLit)
+        return _table_of_bits(item, replace(grid, width=width))
 
 
 def _operation(node: Any, op: str, bits: Bits | None, args: tuple[Any, ...]) -> Any:

@@ -46,6 +46,9 @@ def takes_bits(expr: s.Expr, names: frozenset[str] = frozenset()) -> bool:
         return True
     if isinstance(expr, s.Name):
         return expr.name in names
+    grid = s.grid_of(expr)
+    if grid is not None:
+        return grid.width is None and grid.classes <= {int, str} and names.issuperset(grid.names)
     if isinstance(expr, s.Call) and expr.name in ("min", "max", "abs", "clamp"):
         return False
     if isinstance(expr, s.Fold):

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fractions import Fraction
+from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
 from dsl import syntax as s
-from dsl.errors import Diagnostic
+from dsl.errors import Diagnostic, DslError
 from dsl.flow import literals_last, parts_of, takes_bits
 from dsl.habits import CATCH_ALL, FOREIGN_FUNCTIONS, OVER_ARRAYS, over_array
 from dsl.interp import BITS_FUNCTIONS, BUILT_INS, NUMBER_BITS_MAX, number_bits
@@ -92,11 +93,19 @@ class Scope:
         return self.words.get(name) or ("a variable" if name in self.types else None)
 
 
-class Faults:
-    """Collects diagnostics."""
+FAULTS_MAX = 100
+"""How many faults of a machine are reported at once."""
 
-    def __init__(self) -> None:
+_NEAR_MAX = 1_000
+"""Among how many names the nearest one is looked for."""
+
+
+class Faults:
+    """Collects diagnostics; raises DslError with all of them once they are FAULTS_MAX, unless it is `silent`."""
+
+    def __init__(self, *, silent: bool = False) -> None:
         self.found: list[Diagnostic] = []
+        self.silent = silent
 
     def add(
         self,
@@ -114,7 +123,10 @@ class Faults:
             span = span_of_name(span, name)
         diagnostic = Diagnostic(code, message, span, (note,) if note else (), help)
         if span == NO_SPAN or diagnostic not in self.found:
-            self.found.append(diagnostic)
+            if len(self.found) < FAULTS_MAX:
+                self.found.append(diagnostic)
+            if len(self.found) >= FAULTS_MAX and not self.silent:
+                raise DslError(tuple(self.found))
 
 
 class Typer:
@@ -141,7 +153,7 @@ class Typer:
     def _quietly(self, ask: Callable[[], _T]) -> _T:
         """An answer while faults go unreported and trees may be elaborated."""
         faults, quiet = self.faults, self.quiet
-        self.faults, self.quiet = Faults(), True
+        self.faults, self.quiet = Faults(silent=True), True
         try:
             return ask()
         finally:
@@ -263,7 +275,9 @@ class Typer:
                 local = {**local, var: Int()}
             case _:
                 pass
-        for part in parts_of(expr):
+        grid = s.grid_of(expr)
+        parts = parts_of(expr) if grid is None else _different(grid)
+        for part in parts:
             kind = self.joint_scalar(part, local)
             if isinstance(kind, Bits):
                 return kind
@@ -341,7 +355,7 @@ class Typer:
         hint: str | None = None,
     ) -> str | None:
         """Report an unknown name, with a hint or the nearest known one, which is returned."""
-        near = next(iter(get_close_matches(name, list(known), n=1)), None)
+        near = nearest(name, known)
         hint = hint or (f"did you mean {near}?" if near else None)
         self.faults.add("G006", f"unknown {what} {name}", where, name=index, help=hint)
         return near
@@ -370,7 +384,7 @@ class Typer:
                 self.unknown(expr.enum, expr, self.scope.enums, "enum")
         elif expr.member not in enum.members:
             if expr.member not in self.scope.faulty:
-                near = next(iter(get_close_matches(expr.member, enum.members, n=1)), None)
+                near = nearest(expr.member, enum.members)
                 hint = f"did you mean {near}?" if near else _list_members(enum)
                 message = f"{enum.name} has no member {expr.member}"
                 self.faults.add("G006", message, expr, help=hint)
@@ -784,10 +798,95 @@ class Typer:
             self.mismatch(index, wanted, found, "the index")
 
     def _array(self, expr: s.ArrayLit, local: LocalTypes, asked: Bits | None) -> Type | None:
-        item = _type_of_literals(expr) if asked is None else None
-        if item is None:
+        grid = s.grid_of(expr)
+        if grid is None:
             item = self._joined(expr.items, local, "the entries of an array", asked)
-        return None if item is None else self._bounded(len(expr.items), item, expr)
+            return None if item is None else self._bounded(len(expr.items), item, expr)
+        item = self._scalar_of(grid, local, asked)
+        for length in reversed(grid.shape[1:]):
+            item = None if item is None else Array(length, None, item)
+        if item is None or elements(item) > ELEMENTS_MAX:
+            item = self._joined_table(expr, grid, local, asked)
+        return None if item is None else self._bounded(grid.shape[0], item, expr)
+
+    def _scalar_of(self, grid: s.Grid, local: LocalTypes, asked: Bits | None) -> Type | None:
+        """The joint type of the entries of a table, seen all at once; None where one of them may have a fault.
+
+        Entries that are not integers say what integers are, the context only where there are none.
+        """
+        classes = grid.classes
+        kinds: list[Type | None] = [Bool()] if bool in classes else []
+        if Fraction in classes:
+            # entries that are spelled alike are one object
+            ratios = {id(v): v for v in grid.values if type(v) is Fraction}.values()
+            parts = [v.numerator for v in ratios] + [v.denominator for v in ratios]
+            longest = max(number_bits(min(parts)), number_bits(max(parts)))
+            kinds.append(Rat() if longest <= NUMBER_BITS_MAX else None)
+        if str in classes or tuple in classes:
+            known = {v for v in grid.values if type(v) in (str, tuple)}
+            kinds += [self._kind_of_word(word, local) for word in known]
+        if None in kinds or grid.width is not None:
+            return None
+        if int in classes:
+            if kinds:
+                asked = bits_in(kinds[0])
+            whole = [v for v in grid.values if type(v) is int] if kinds else grid.values
+            low, high = min(whole), max(whole)
+            if asked is None:
+                short = max(number_bits(low), number_bits(high)) <= NUMBER_BITS_MAX
+                kinds.append(Int() if short else None)
+            else:
+                kinds.append(asked if low >= 0 and high < 1 << asked.width else None)
+        joint = kinds[0]
+        for kind in kinds[1:]:
+            joint = None if joint is None or kind is None else join(joint, kind)
+        return joint
+
+    def _kind_of_word(self, word: Any, local: LocalTypes) -> Type | None:
+        """The type of a name or member, ranges dropped; None where it has a fault or none."""
+        if type(word) is tuple:
+            enum = self.scope.enums.get(word[0])
+            return enum if enum is not None and word[1] in enum.members else None
+        kind = local.get(word) or self.scope.types.get(word)
+        if kind is not None:
+            return None if kind is UNKNOWN else without_ranges(kind)
+        owners = self.scope.members.get(word, [])
+        return owners[0] if len(owners) == 1 else None
+
+    def _joined_table(
+        self, expr: s.ArrayLit, grid: s.Grid, local: LocalTypes, asked: Bits | None
+    ) -> Type | None:
+        """What `_joined` makes of the items; of those that are alike and in order, only the first is looked at."""
+        count = grid.shape[0]
+        each = len(grid.values) // count
+        item = expr.items.__getitem__ if expr.written is None else cache(expr.written.source.item)
+        keys = [grid.values[i : i + each] for i in range(0, len(grid.values), each)]
+        classes = [tuple(map(type, key)) for key in keys]
+        literal = [set(kinds) == {int} and grid.width is None for kinds in classes]
+        order = [i for i in range(count) if not literal[i]]
+        order += [i for i in range(count) if literal[i]]
+        kinds: list[Type | None] = [None] * count
+        met: dict[Any, Type | None] = {}
+        for i in order:
+            key = keys[i], classes[i], asked
+            if key in met:
+                kinds[i] = met[key]
+            else:
+                before = len(self.faults.found)
+                kinds[i] = self.infer(item(i), local, asked)
+                if len(self.faults.found) == before:
+                    met[key] = kinds[i]
+            asked = _beside(kinds[i], asked)
+        joint: Type | None = None
+        for i, kind in enumerate(kinds):
+            if kind is None:
+                return None
+            if joint is None or kind != joint:
+                what = "the entries of an array"
+                joint = kind if joint is None else self._agree(joint, kind, item(i), what)
+            if joint is None:
+                return None
+        return joint
 
     def _array_for(self, expr: s.ArrayFor, local: LocalTypes, asked: Bits | None) -> Type | None:
         self.declare(expr.var, local, expr)
@@ -864,6 +963,14 @@ class Typer:
         raise NotImplementedError
 
 
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that looks most like one; None where none does or there are very many."""
+    names = list(known)
+    return (
+        next(iter(get_close_matches(name, names, n=1)), None) if len(names) <= _NEAR_MAX else None
+    )
+
+
 def bits_in(kind: Type | None) -> Bits | None:
     """The bits that values of a type are made of, if any."""
     found = None if kind is None else scalar(kind)
@@ -916,21 +1023,15 @@ def _mixed(wanted: Type, found: Type) -> tuple[str, str | None] | None:
             return None
 
 
-def _type_of_literals(array: s.ArrayLit) -> Type | None:
-    """The type of the entries where they are sound literals of one class, seen all at once; else None."""
-    kind = s.literal_class(array)
-    if kind is None:
-        return None
-    held: list[Any] = [item.value for item in array.items]  # type: ignore[union-attr]
-    classes = set(map(type, held))
-    if kind is s.BoolLit and classes == {bool}:
-        return Bool()
-    if kind is s.IntLit and classes == {int}:
-        longest = max(number_bits(min(held)), number_bits(max(held)))
-        return Int() if longest <= NUMBER_BITS_MAX else None
-    if kind is s.RatLit and classes == {Fraction}:
-        return Rat() if max(map(number_bits, held)) <= NUMBER_BITS_MAX else None
-    return None
+def _different(grid: s.Grid) -> tuple[s.Expr, ...]:
+    """The entries of a table that differ and may say what it is made of, in order of first mention."""
+    found: list[s.Expr] = []
+    if grid.width is not None and int in grid.classes:
+        found.append(s.BitsOp("literal", grid.width, (s.IntLit(0),)))
+    found += map(s.Name, grid.names)
+    if Fraction in grid.classes:
+        found.append(s.RatLit(Fraction(0)))
+    return tuple(found)
 
 
 def _conversion(node: s.Node, wanted: Type, found: Type) -> str | None:

@@ -15,6 +15,9 @@ from dsl.polynomial import Polynomial, PolynomialTooLarge, Weight
 from dsl.types import Array, Enum, Type, Value, Variable, contains, show_type
 
 NUMBER_BITS_MAX = 4_096
+_WORDS = frozenset((str, tuple))
+"""The classes of what stands for names and members in a table."""
+
 _FEW = 16
 """Up to so many entries an array is evaluated one by one without a look at what they are."""
 
@@ -266,10 +269,24 @@ class Evaluator:
         return array[index]
 
     def _array(self, expr: s.ArrayLit, local: Locals) -> Any:
-        self.ticks += self._price("array", 1)
-        if len(expr.items) > _FEW and s.literal_class(expr) is not None:
-            return tuple(item.value for item in expr.items)  # type: ignore[union-attr]
-        return tuple(self.value(item, local) for item in expr.items)
+        price = self._price("array", 1)
+        if expr.written is None and len(expr.items) <= _FEW:
+            self.ticks += price
+            return tuple(self.value(item, local) for item in expr.items)
+        grid = s.grid_of(expr)
+        if grid is None:
+            self.ticks += price
+            return tuple(self.value(item, local) for item in expr.items)
+        self.ticks += price * grid.arrays
+        return grid.nested(self._entries(grid, local))
+
+    def _entries(self, grid: s.Grid, local: Locals) -> Sequence[Any]:
+        """The values of the entries of a table; names and members are looked up once each."""
+        if grid.classes.isdisjoint(_WORDS):
+            return grid.values
+        words = {v for v in grid.values if type(v) in _WORDS}
+        known = {word: self.value(s.leaf_of(word), local) for word in words}
+        return [known[v] if type(v) in _WORDS else v for v in grid.values]
 
     def _array_for(self, expr: s.ArrayFor, local: Locals) -> Any:
         self.ticks += self._price("array", 1)

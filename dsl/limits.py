@@ -7,10 +7,12 @@ from typing import Any
 
 from dsl.errors import Diagnostic, DslError
 from dsl.span import Span
-from dsl.syntax import BoolLit, IntLit, Member, Name, Node, Primed, RatLit
+from dsl.syntax import BoolLit, IntLit, Member, Name, Node, Primed, RatLit, grid_of
 
 BYTES_MAX = 1 << 20
 DEPTH_MAX = 200
+TOKENS_MAX = 50_000
+"""How many tokens a file may have besides its tables, of which each is one."""
 
 _BRACKET = re.compile(r'[\[({\])}]|#[^\n]*|"[^"\n]*"')
 # control characters, lone carriage returns, line separators, marks that reverse text, halves of surrogate pairs
@@ -50,9 +52,12 @@ def span_at(text: str, offset: int, length: int = 1) -> Span:
 def check_depth(tree: Any) -> list[Diagnostic]:
     """A fault at the first node that lies deeper than `DEPTH_MAX`, if any."""
     level: list[Any] = [tree]
-    for _ in range(DEPTH_MAX):
+    for depth in range(DEPTH_MAX):
         below: list[Any] = []
         for node in level:
+            grid = grid_of(node)
+            if grid is not None and len(grid.shape) + (grid.width is not None) <= DEPTH_MAX - depth:
+                continue
             for name in _fields(type(node)):
                 value = getattr(node, name)
                 if isinstance(value, Node):
@@ -79,3 +84,10 @@ def too_deep(span: Span) -> Diagnostic:
     """The fault of a text that nests deeper than `DEPTH_MAX`."""
     hint = "split it with `let` or `def`"
     return Diagnostic("G041", f"nesting deeper than {DEPTH_MAX}", span, help=hint)
+
+
+def too_many(span: Span) -> Diagnostic:
+    """The fault of a text that has more than `TOKENS_MAX` tokens."""
+    message = f"more than {TOKENS_MAX:,} words, numbers and signs besides tables"
+    hint = "put data into tables of literals and names, in rows of equal length"
+    return Diagnostic("G071", message, span, help=hint)

@@ -24,7 +24,8 @@ def read_numeral(text: str) -> int | Fraction:
         over, under = text.split("/")
         return Fraction(_bounded(_integer(over)), _bounded(_integer(under)))
     if "." in text:
-        value = Fraction(text.replace("_", ""))
+        whole, part = text.replace("_", "").split(".")
+        value = Fraction(int(whole + part), 10 ** len(part))
         _bounded(value.numerator)
         _bounded(value.denominator)
         return value

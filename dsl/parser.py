@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any, cast
 
@@ -21,18 +21,31 @@ from lark.lexer import TerminalDef
 
 from dsl.builder import Blocks, Builder
 from dsl.errors import Diagnostic, DslError
+from dsl.habits import FOREIGN_WORDS
 from dsl.hints import BLOCKS, Found, explain
-from dsl.limits import DEPTH_MAX, check_depth, check_text, span_at, too_deep
+from dsl.limits import (
+    DEPTH_MAX,
+    TOKENS_MAX,
+    check_depth,
+    check_text,
+    span_at,
+    too_deep,
+    too_many,
+)
+from dsl.rows import read_table
 from dsl.span import Span
 from dsl.syntax import Code, Expr, Machine
 from dsl.terms import Parts
-from dsl.tokens import LONG, Scanner, Token, compile_scanner
+from dsl.tokens import Scanner, Token, compile_scanner
 
 FAULTS_MAX = 20
+"""After how many tokens that cannot stand where they do reading ends."""
+TOLD_MAX = 100
 STATES_MAX = (
     12 * DEPTH_MAX
 )  # deeper texts are refused while they are read, long before memory fills
 _STARTS = ("machine", "patch", "expression")
+_CELLS = "CELLS"
 _RESUME = re.compile(
     r"^[ \t]*(?P<word>enum|const|table|def|environment|utility|require|agent|searcher|search|state|unknown|assume"
     r"|observe|action|adversary|chance|reward|done|memory|param|policy|family|switch|prices|world|report)\b(?!')",
@@ -79,8 +92,13 @@ def _parse(text: str, start: str) -> Any:
         if not faults:
             faults += check_depth(tree)
     if faults:
-        raise DslError(tuple(faults))
+        raise DslError(_first(faults))
     return tree
+
+
+def _first(faults: list[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Those that stand first, where there are very many."""
+    return tuple(sorted(faults, key=lambda fault: fault.span.start)[:TOLD_MAX])
 
 
 @contextmanager
@@ -123,7 +141,6 @@ class _Tables:
     starts: dict[str, tuple[int, int]]
     spelling: dict[str, str]
     patterns: dict[str, re.Pattern[str]]
-    skip: tuple[str, ...]
 
 
 @cache
@@ -139,8 +156,10 @@ def _tables() -> _Tables:
         }
         for state, actions in table.states.items()
     }
-    terminals = sorted(lark.terminals, key=_rank)
-    scanned = [(t.name, t.pattern.to_regexp()) for t in terminals]
+    terminals = sorted((t for t in lark.terminals if t.pattern is not None), key=_rank)
+    skipped = set(lark.ignore_tokens)
+    shown = [(t.name, t.pattern.to_regexp()) for t in terminals if t.name not in skipped]
+    gap = "|".join(t.pattern.to_regexp() for t in terminals if t.name in skipped)
     return _Tables(
         states=states,
         jumps={},
@@ -150,10 +169,10 @@ def _tables() -> _Tables:
             for t in terminals
         },
         patterns={
-            kind: compile_scanner([t for t in scanned if t[0] not in without])
-            for kind, without in (("", LONG), ("ROW", ("CELLS",)), ("CELLS", ()))
+            "": compile_scanner([t for t in shown if t[0] != _CELLS]),
+            _CELLS: compile_scanner(shown),
+            "GAP": re.compile(f"(?:{gap})*+"),
         },
-        skip=tuple(lark.ignore_tokens),
     )
 
 
@@ -186,7 +205,12 @@ class _Run:
         self.states = [first]
         self.reached = self.states  # the states before the last token led to reductions
         self.values: list[Any] = []
-        self.scanner = Scanner(text, patterns=tables.patterns, skip=tables.skip)
+        self.scanner = Scanner(
+            text,
+            patterns=tables.patterns,
+            read_table=partial(read_table, foreign=FOREIGN_WORDS),
+        )
+        self.tokens = 0
         self.before = Found("", "", Span(1, 1, 1, 1))
 
     def read(self) -> tuple[Any, list[Diagnostic]]:
@@ -198,6 +222,8 @@ class _Run:
                 break
             if len(self.states) >= STATES_MAX:
                 return None, [*faults, too_deep(found.span)]
+            if self.tokens > TOKENS_MAX:
+                return None, [*faults, too_many(found.span)]
             stack = self.reached
             accepts = frozenset(
                 k for k in self.tables.states[stack[-1]] if self._accepts(k, stack, len(stack))
@@ -223,7 +249,8 @@ class _Run:
         while True:
             token = scan(table[states[-1]])
             kind = token.kind
-            if not feed(kind, token):
+            self.tokens += 1
+            if self.tokens > TOKENS_MAX or not feed(kind, token):
                 break
             if kind == "$END":
                 return None

@@ -80,6 +80,10 @@ class ScopeBuilder(Typer):
             dict(self.prices),
         )
 
+    def _names_so_far(self) -> Globals:
+        """What the evaluator needs, not copied: to be used at once."""
+        return Globals(self.scope.enums, {}, self.values, self.functions, self.tables, self.prices)
+
     # --- declaring -------------------------------------------------------------------------------
 
     def take(self, name: str, where: s.Node, what: str) -> bool:
@@ -231,8 +235,12 @@ class ScopeBuilder(Typer):
         while pending:
             top, depth = pending.pop()
             called = self.nestings.get(top.name, 0) if isinstance(top, s.Call) else 0
+            grid = s.grid_of(top)
+            if grid is not None:
+                depth += len(grid.shape) + (grid.width is not None)
             deepest = max(deepest, depth + called)
-            pending.extend((below, depth + 1) for below in s.children(top))
+            if grid is None:
+                pending.extend((below, depth + 1) for below in s.children(top))
         return deepest
 
     def constant_value(self, expr: s.Expr) -> Any:
@@ -263,7 +271,7 @@ class ScopeBuilder(Typer):
         if self.bounded_work(tree, {}, "this constant") > WORK_MAX:
             return None
         try:
-            return Evaluator(self.names()).value(tree, {})
+            return Evaluator(self._names_so_far()).value(tree, {})
         except EvaluationFault as fault:
             self.faults.add(fault.code, fault.message, fault.node, note=fault.met)
         except KeyError:
@@ -430,8 +438,11 @@ def names_read(node: s.Node) -> set[str]:
                 found.add(name + "'")
             case _:
                 pass
-        if s.literal_class(below) is None:
+        grid = s.grid_of(below)
+        if grid is None:
             pending.extend(s.children(below))
+        else:
+            found.update(grid.names)
     return found
 
 
@@ -439,9 +450,10 @@ def order(reads: Mapping[str, set[str]], on_circle: Any) -> list[str]:
     """Names so that each stands behind what it reads, else in the order given; circles are reported and left out."""
     done: dict[str, bool] = {}
     out: list[str] = []
+    place = {name: i for i, name in enumerate(reads)}.__getitem__
     for root in reads:
         # an explicit stack: chains of definitions may be longer than Python's
-        stack: list[tuple[str, list[str]]] = [(root, sorted(reads[root], key=list(reads).index))]
+        stack: list[tuple[str, list[str]]] = [(root, sorted(reads[root], key=place))]
         if root in done:
             continue
         done[root] = False
@@ -451,7 +463,7 @@ def order(reads: Mapping[str, set[str]], on_circle: Any) -> list[str]:
                 below = rest.pop(0)
                 if below not in done:
                     done[below] = False
-                    stack.append((below, sorted(reads[below], key=list(reads).index)))
+                    stack.append((below, sorted(reads[below], key=place)))
                 elif not done[below]:
                     path = [n for n, _ in stack]
                     on_circle(below, [*path[path.index(below) :], below])

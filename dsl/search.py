@@ -5,7 +5,7 @@ What comes out is checked, proved about and run like any environment. It is trus
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from fractions import Fraction
@@ -94,8 +94,7 @@ class _Elaboration:
         if self.faults or self.world is None or self.utility is None:
             raise DslError(tuple(self.faults))
         required = tuple(i for i in self.search.items if isinstance(i, s.Always | s.Reach))
-        items = tuple(_placed(item, item.span) for item in self._environment())
-        environment = s.Environment(items, self.world.span)
+        environment = s.Environment(tuple(self._environment()), self.world.span)
         kept = [i for i in self.machine.items if not isinstance(i, s.Enum)]
         read = _words([*kept, environment, self.utility, *required])
         words = read - {STOP, APPLY, *self.names, *OUTCOMES}  # these are members of its own
@@ -106,10 +105,13 @@ class _Elaboration:
         ]
         attempt = s.Enum("Attempt", (STOP, APPLY, *self.names), self.search.span)
         outcome = s.Enum("Outcome", OUTCOMES, self.search.span)
+        shared = {m for e in enums for m in e.members}
+        full = {m: e.name for e in (attempt, outcome) for m in e.members if m in shared}
+        items = tuple(_placed(item, item.span, full) for item in environment.items)
         return s.Declarations(
             f"{self.machine.name}_search",
             (attempt, outcome, *enums, *kept),
-            environment,
+            s.Environment(items, environment.span),
             self.utility,
             required,
             self.search.span,
@@ -270,7 +272,7 @@ class _Elaboration:
             if report.name == "pending":
                 start = s.BoolLit(False, report.span)
             elif report.name == "last":
-                start = s.Name("none", report.span)
+                start = s.Name("none")
             yield s.State(report.name, report.type, start, report.span)
         if self._keeps_held():
             # what is applied is what is held, whether or not that is reported
@@ -480,12 +482,17 @@ def _words(trees: Iterable[s.Node]) -> set[str]:
     return found
 
 
-def _placed(tree: Any, span: Span) -> Any:
-    """A tree whose nodes that stand nowhere stand at a place of their own."""
+def _placed(tree: Any, span: Span, full: Mapping[str, str]) -> Any:
+    """A tree whose nodes that stand nowhere stand at a place of their own; `full` gives the enum of members that they
+    must name in full, since another enum has them too."""
     below = s.children(tree)
     if below:
-        tree = s.with_children(tree, tuple(_placed(child, span) for child in below))
-    return tree if tree.span != NO_SPAN else replace(tree, span=span)
+        tree = s.with_children(tree, tuple(_placed(child, span, full) for child in below))
+    if tree.span != NO_SPAN:
+        return tree
+    if isinstance(tree, s.Name) and tree.name in full:
+        return s.Member(full[tree.name], tree.name, span)
+    return replace(tree, span=span)
 
 
 def _fresh(name: str, taken: set[str]) -> str:

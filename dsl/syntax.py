@@ -5,11 +5,12 @@ A node's `span` and a literal's `text` (its spelling in the source) take no part
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from functools import cache
-from typing import Any, TypeAlias, cast
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from dsl.span import NO_SPAN, Span
 
@@ -176,7 +177,90 @@ class Index(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class ArrayLit(Node):
+class Grid:
+    """What an array holds that is written out in literals, names and members alone, in rows of equal length.
+
+    `shape` counts the items of each level from the outermost on; `values` are those of the entries, row by row: the
+    `int`, Fraction or `bool` of a literal, the `str` of a name, the pair of words of a member. Integers that are
+    elaborated to bits have their `width`.
+    """
+
+    shape: tuple[int, ...]
+    values: tuple[Any, ...]
+    width: int | None = None
+
+    @property
+    def classes(self) -> set[type[Any]]:
+        """The classes of the values."""
+        return set(map(type, self.values))
+
+    @property
+    def names(self) -> dict[str, None]:
+        """The names among the entries, in order of first mention."""
+        if str not in self.classes:
+            return {}
+        return dict.fromkeys(v for v in self.values if v.__class__ is str)
+
+    @property
+    def arrays(self) -> int:
+        """How many arrays there are, the whole one and its rows of every level."""
+        found = each = 1
+        for length in self.shape[:-1]:
+            each *= length
+            found += each
+        return found
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes the array has as written: its arrays and entries."""
+        return self.arrays + len(self.values)
+
+    def nested(self, entries: Iterable[Any], row: Callable[[tuple[Any, ...]], Any] = tuple) -> Any:
+        """The array with other entries, one for one; each row of it is made by `row`."""
+        made = tuple(entries)
+        for length in reversed(self.shape[1:]):
+            made = tuple(map(row, zip(*[iter(made)] * length, strict=True)))
+        return row(made)
+
+
+class Source(Protocol):
+    """Where the items of an array come from that are not made yet."""
+
+    def items(self) -> tuple[Expr, ...]:
+        """All of them."""
+
+    def item(self, index: int) -> Expr:
+        """One of them by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What an array holds whose items are made when they are asked for."""
+
+    grid: Grid
+    source: Source
+
+
+class _Lazy(Node):
+    """Makes the items of an array at the first use; large tables do without."""
+
+    __slots__ = ("written",)
+    written: Written | None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "written":
+                return None
+            if name != "items" or type(self.written) is not Written:
+                raise AttributeError(name)
+            items = self.written.source.items()
+            object.__setattr__(self, "items", items)
+            return items
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayLit(_Lazy):
     """`[e, …]`."""
 
     items: tuple[Expr, ...]
@@ -876,18 +960,97 @@ def with_children(node: Node, new: tuple[Node, ...]) -> Node:
     return cast(Node, replace(cast(Any, node), **changed))
 
 
-def literal_class(node: Node) -> type[IntLit] | type[RatLit] | type[BoolLit] | None:
-    """The class of the entries of an array that holds literals of one class alone; None for anything else.
+def written_array(written: Written, span: Span) -> ArrayLit:
+    """An array whose items are made when they are asked for."""
+    array = object.__new__(ArrayLit)
+    object.__setattr__(array, "written", written)
+    object.__setattr__(array, "span", span)
+    return array
 
-    Large tables are such arrays: whoever treats all their entries alike need not look at each.
+
+def with_span(node: Any, span: Span) -> Any:
+    """The same node at another place."""
+    if type(node) is ArrayLit and type(node.written) is Written:
+        return written_array(node.written, span)
+    return replace(node, span=span)
+
+
+def leaf_of(value: Any) -> Expr:
+    """The literal, name or member that a value of a `Grid` stands for."""
+    if type(value) is tuple:
+        return Member(*value)
+    return _LEAVES[type(value)](value)
+
+
+def grid_of(node: Node) -> Grid | None:
+    """What an array holds, where it is a table of literals, names and members; None for anything else.
+
+    Whoever treats the entries of such a table alike need not look at its nodes, of which there may be a million.
     """
     if type(node) is not ArrayLit:
         return None
-    kinds = set(map(type, node.items))
-    for kind in (IntLit, RatLit, BoolLit):
-        if kinds == {kind}:
-            return kind
-    return None
+    if type(node.written) is Written:
+        return node.written.grid
+    return _grid_of_items(node.items)
+
+
+def _grid_of_items(items: Any) -> Grid | None:
+    kinds = set(map(type, items))
+    if type(items) is not tuple or not kinds or not kinds <= _GRID_KINDS:
+        return None
+    if kinds == {ArrayLit}:
+        return _grid_of_rows(items)
+    if ArrayLit in kinds:
+        return None
+    values: list[Any] = []
+    widths: set[int | None] = set()
+    for item in items:
+        value = item
+        if type(item) is BitsOp and item.op == "literal" and len(item.args) == 1:
+            value = item.args[0]
+            if type(value) is not IntLit:
+                return None
+        kind = type(value)
+        if kind is Member:
+            value = (value.enum, value.member)
+            sound = type(value[0]) is type(value[1]) is str
+        elif kind is Name:
+            value, sound = value.name, type(value.name) is str
+        else:
+            value = getattr(value, "value", None)
+            sound = type(value) is _VALUE_CLASSES.get(kind)
+        if not sound:
+            return None
+        if kind is IntLit:
+            widths.add(item.width if type(item) is BitsOp else None)
+        values.append(value)
+    if len(widths) > 1:
+        return None
+    return Grid((len(items),), tuple(values), widths.pop() if widths else None)
+
+
+def _grid_of_rows(rows: tuple[ArrayLit, ...]) -> Grid | None:
+    grids: list[Grid] = []
+    for row in rows:
+        grid = grid_of(row)
+        if grid is None or grid.shape != (grids[0] if grids else grid).shape:
+            return None
+        grids.append(grid)
+    widths = {grid.width for grid in grids if int in grid.classes}
+    if len(widths) > 1:
+        return None
+    values = tuple(chain.from_iterable(grid.values for grid in grids))
+    return Grid((len(rows), *grids[0].shape), values, widths.pop() if widths else None)
+
+
+_VALUE_CLASSES: dict[type[Any], type[Any]] = {BoolLit: bool, IntLit: int, RatLit: Fraction}
+_LEAVES: dict[type[Any], Callable[[Any], Expr]] = {
+    bool: BoolLit,
+    int: IntLit,
+    Fraction: RatLit,
+    str: Name,
+}
+_GRID_KINDS = frozenset((ArrayLit, BoolLit, IntLit, RatLit, Name, Member, BitsOp))
 
 
 def walk(node: Node) -> Iterator[Node]:
@@ -921,7 +1084,16 @@ def node_at(node: Node, position: Position) -> Node | None:
 
 def count_nodes(code: Code) -> int:
     """The size of a program: its slots, statements, arms and expressions, one each; types count nothing."""
-    return sum(1 for _ in walk(code)) - 1
+    found, pending = -1, [cast(Node, code)]
+    while pending:
+        top = pending.pop()
+        grid = grid_of(top)
+        if grid is None or grid.width is not None:
+            found += 1
+            pending.extend(children(top))
+        else:
+            found += grid.nodes
+    return found
 
 
 def depth_of(node: Node) -> int:

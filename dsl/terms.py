@@ -14,9 +14,10 @@ from dsl import syntax as s
 from dsl.errors import Diagnostic
 from dsl.habits import FOREIGN_TYPES, FOREIGN_WORDS
 from dsl.hints import foreign_type
+from dsl.limits import TOKENS_MAX
 from dsl.literals import BITS_MAX, NumeralTooLong, read_numeral
 from dsl.operators import Grouping
-from dsl.rows import read_row
+from dsl.rows import read_row, written
 from dsl.span import NamedSpan, Span
 from dsl.tokens import Token
 
@@ -58,6 +59,7 @@ class TermBuilder:
     def __init__(self, text: str) -> None:
         self.text = text
         self.faults: list[Diagnostic] = []
+        self.loose = 0
         self.declared: set[str] = set()
         self._foreign: list[s.Name | s.NamedType] = []
 
@@ -209,23 +211,30 @@ class TermBuilder:
         span = over(parts)
         if isinstance(inner, NamedSpan):
             span = replace(over_named(parts), names=inner.names)
-        return replace(parts[1], span=span)  # type: ignore[no-any-return]
+        return s.with_span(parts[1], span)  # type: ignore[no-any-return]
 
     def build_literal_array(self, parts: Parts) -> s.Expr:
-        (array,) = self._entries(parts[0])
-        return array
-
-    def _entries(self, token: Token) -> list[s.Expr]:
-        return read_row(token, number=self._value, note_name=self._note_name)
+        return written(parts[0], parts[0].held)
 
     def build_array(self, parts: Parts) -> s.Expr:
         items: list[s.Expr] = []
         for part in parts:
             if isinstance(part, s.Node):
                 items.append(part)  # type: ignore[arg-type]
-            elif part.kind == "CELLS":
-                items += self._entries(part)
+            elif part.kind == "CELLS" and self._affords(part, over(parts)):
+                items += read_row(part, number=self._value, note_name=self._note_name)
         return s.ArrayLit(tuple(items), over(parts))
+
+    def _affords(self, cells: Token, array: Span) -> bool:
+        """Whether entries of an array that is no table are few enough to be read one by one."""
+        before = self.loose
+        self.loose += cells.count(",")
+        if before <= TOKENS_MAX < self.loose:
+            message = f"more than {TOKENS_MAX:,} entries of arrays that are no tables"
+            hint = "a table holds literals and names alone, in rows of equal length; name other entries with `const`"
+            start = Span(array.line, array.column, array.line, array.column + 1, array.start)
+            self.report("G071", message, replace(start, end=array.start + 1), hint)
+        return self.loose <= TOKENS_MAX
 
     def build_array_for(self, parts: Parts) -> s.Expr:
         span = over_named(parts, parts[2])

@@ -1,13 +1,15 @@
 """Cut a text into tokens.
 
-Which tokens there are depends on the place in one respect alone: where an expression can begin, an array of literals
-is one token, and where an entry of an array can begin, a run of literal entries is; after a value, `[` begins an index.
+Which tokens there are depends on the place in one respect alone: where an expression can begin, a table of literals and
+names is one token, and where an entry of an array can begin, a run of such entries is; after a value, `[` begins an
+index.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from dsl.span import Span
 
@@ -15,12 +17,17 @@ LONG = ("ROW", "CELLS")
 """The kinds of token that may go over several lines."""
 
 
-class Token(str):
-    """The text of a token, with its kind and its place."""
+ReadTable: TypeAlias = Callable[[str, int, set[int]], tuple[int, Any] | None]
+"""Given a text, the offset of a bracket and those of brackets that begin no table: where a table ends, what it holds."""
 
-    __slots__ = ("column", "kind", "line", "start")
+
+class Token(str):
+    """The text of a token, with its kind and its place; that of a table knows what it holds."""
+
+    __slots__ = ("column", "held", "kind", "line", "start")
 
     kind: str
+    held: Any
     start: int
     line: int
     column: int
@@ -47,11 +54,12 @@ class Scanner:
     """Reads tokens off a text one by one; `seek` moves it."""
 
     def __init__(
-        self, text: str, *, patterns: Mapping[str, re.Pattern[str]], skip: Iterable[str]
+        self, text: str, *, patterns: Mapping[str, re.Pattern[str]], read_table: ReadTable
     ) -> None:
         self._text = text
-        self._plain, self._with_rows, self._with_cells = (patterns[k] for k in ("", *LONG))
-        self._skip = frozenset(skip)
+        self._plain, self._with_cells, self._gap = (patterns[k] for k in ("", "CELLS", "GAP"))
+        self._read_table = read_table
+        self._no_tables: set[int] = set()
         self._offset = 0
         self._line = 1
         self._line_start = 0
@@ -65,32 +73,42 @@ class Scanner:
     def next(self, accepted: Container[str]) -> Token:
         """The next token; kind `$END` at the end, kind `CHARACTER` where no token begins.
 
-        Arrays of literals, or runs of entries, come as one token where that kind is accepted.
+        Tables, or runs of entries, come as one token where that kind is accepted.
         """
-        pattern = self._plain
-        if "ROW" in accepted:
-            pattern = self._with_cells if "CELLS" in accepted else self._with_rows
-        text, skip = self._text, self._skip
-        while True:
-            start = self._offset
-            found = pattern.match(text, start)
-            if found is None:
-                kind, part = ("CHARACTER", text[start]) if start < len(text) else ("$END", "")
-            else:
-                kind, part = found.lastgroup or "", found.group()
-            self._offset = start + len(part)
-            if kind in skip:
-                if kind == "SPACE":
-                    self._count_lines(start, part)
-                continue
-            token = Token(part)
-            token.kind = kind
-            token.start = start
-            token.line = self._line
-            token.column = start - self._line_start + 1
-            if kind in LONG:
-                self._count_lines(start, part)
-            return token
+        text = self._text
+        self._skip_gap()
+        start = self._offset
+        if "ROW" in accepted and text.startswith("[", start):
+            table = self._read_table(text, start, self._no_tables)
+            if table is not None:
+                token = self._token("ROW", text[start : table[0]])
+                token.held = table[1]
+                return token
+        found = (self._with_cells if "CELLS" in accepted else self._plain).match(text, start)
+        if found is None:
+            if start < len(text):
+                return self._token("CHARACTER", text[start])
+            return self._token("$END", "")
+        return self._token(found.lastgroup or "", found.group())
+
+    def _token(self, kind: str, part: str) -> Token:
+        start = self._offset
+        token = Token(part)
+        token.kind = kind
+        token.start = start
+        token.line = self._line
+        token.column = start - self._line_start + 1
+        self._offset = start + len(part)
+        if kind in LONG:
+            self._count_lines(start, part)
+        return token
+
+    def _skip_gap(self) -> None:
+        start = self._offset
+        found = self._gap.match(self._text, start)
+        if found is not None and found.end() > start:
+            self._offset = found.end()
+            self._count_lines(start, found.group())
 
     def _count_lines(self, start: int, part: str) -> None:
         last = part.rfind("\n")

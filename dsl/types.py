@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import product
+from itertools import chain, product
 from math import gcd
-from typing import TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never
 
 from dsl.codec import CodecError, Json, decode_int, decode_rational, encode_int, encode_rational
 
@@ -140,10 +140,12 @@ def contains(kind: Type, value: Value) -> bool:
         case Array(_, _, item):
             if item == without_ranges(item):
                 return True
-            if isinstance(item, Int | Rat | Bits):
-                # the least and the greatest speak for all
-                return contains(item, min(value)) and contains(item, max(value))  # type: ignore
-            return all(contains(item, v) for v in value)  # type: ignore[union-attr]
+            flat: Iterable[Any] = value  # type: ignore[assignment]
+            while isinstance(item, Array):
+                flat, item = chain.from_iterable(flat), item.item
+            # the least and the greatest speak for all
+            scalars = list({id(v): v for v in flat}.values())
+            return contains(item, min(scalars)) and contains(item, max(scalars))
         case _:
             assert_never(kind)
 

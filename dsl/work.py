@@ -67,8 +67,8 @@ class WorkMeter:
                 return compared + sum(self.work(o, local) for o in operands)
             case s.BitsOp("literal"):
                 return 1
-            case s.ArrayLit(items) if s.literal_class(node) is not None:
-                return 1 + len(items)
+            case s.ArrayLit() if (grid := s.grid_of(node)) is not None:
+                return grid.nodes
             case _:
                 below_all = (cast(s.Expr, child) for child in s.children(node))
                 return 1 + sum(self.work(child, local) for child in below_all)

@@ -104,6 +104,13 @@ def test_laws_say_what_families_do_and_nothing_is_drawn_else(law: str) -> None:
 # --- reports, against a second reading of the table in the language's description ------------------
 
 
+def test_members_that_another_enum_has_too_are_named_in_full() -> None:
+    text = "machine m enum Mood { none, stop, glad } const MOOD = glad " + machine(
+        "try = if MOOD == glad then Attempt.stop else patch"
+    ).replace("machine lamps", "", 1)
+    assert [i.name for i in elaborated(text).items] == ["Attempt", "Outcome", "Mood", "MOOD"]
+
+
 @dataclass
 class Reading:
     """The reports as the table says them."""
