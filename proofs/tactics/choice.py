@@ -62,7 +62,7 @@ class _Finder:
         self.bounders, self.every = bounders, every
 
     def find(self) -> dict[UnknownTuple, Pieces]:
-        """Pieces with a positive margin that make up every world; none where they are not found, or the moment never comes."""
+        """Pieces with a positive margin that make up every world; none where none are found or the moment never comes."""
         values = unknown_values(self.chapter)
         if not any(map(self._comes, values)):
             return {}
