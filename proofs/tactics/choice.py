@@ -64,7 +64,7 @@ class _Finder:
         self.bounders, self.every = bounders, every
 
     def find(self) -> dict[UnknownTuple, Pieces]:
-        """Pieces with a positive margin that make up every world; none where there are none, or the moment never comes."""
+        """Pieces with a positive margin that make up every world; none where none are found or the moment never comes."""
         values = unknown_values(self.chapter)
         for u in values:  # that a world is too large is seen before anything is worked out
             self.every.of(u)
