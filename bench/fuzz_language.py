@@ -2,9 +2,10 @@
 
     python bench/fuzz_language.py --count 100000 --seed 0
 
-Each mutant is a file of `tests/programs` or `examples` with a few changes of bytes, tokens or lines, deep nesting or huge
-numbers put in. Anything raised but DslError, and any mutant that takes more than `--limit` seconds of processor time, is
-printed with the seed that makes it again: `--seed N --count 1 --show`.
+Each mutant is a file of `tests/programs` or `examples` with a few changes of bytes, tokens or lines, deep nesting, huge
+numbers, tables or floods of tokens put in. Anything raised but DslError, and any mutant that takes more than `--limit`
+seconds of processor time, or makes the process hold more than 500 MB, is printed with the seed that makes it again:
+`--seed N --count 1 --show`.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dsl.check import check_machine
+from dsl.codes import CODES
+from dsl.errors import DslError, render
+from dsl.parser import Unsupported, parse_machine
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from dsl.check import check_machine  # noqa: E402
-from dsl.codes import CODES  # noqa: E402
-from dsl.errors import DslError, render  # noqa: E402
-from dsl.parser import Unsupported, parse_machine  # noqa: E402
-
 SECONDS_MAX = 2.0
+MEGABYTES_MAX = 500
+BYTES_MAX = 1 << 20
 _TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*'?|[0-9][0-9_./]*|\.\.|<<|>>|[<>=!]=|[^\sA-Za-z0-9_]")
 _NUMBER = re.compile(r"\b[0-9]+\b")
 _NESTS = (
@@ -165,6 +166,125 @@ def repeat(text: str, chosen: random.Random, words: Sequence[str]) -> str:
     return text[:start] + between.join([text[start:end]] * count) + text[end:]
 
 
+_CELLS = tuple(
+    line.split("  ")
+    for line in """\
+1  2  0
+1  -7  1_000  0x1f
+true  false
+1/3  0.5  -2/7
+1  1/2
+left  right  up
+A.a  A.b
+red
+True
+999999999999999999999999999999999999999999
+1+1
+x'
+f(1)
+-1  - 1
+1  true
+in
+1 2
+1/0
+""".splitlines()
+)
+_TYPES = "int  int 0..1  rat  bool  bits[8]  bits[1]  A  int -7..1000  Move  rat 0..1".split("  ")
+_SIZES = (0, 1, 2, 3, 10, 100, 1_000, 1_000, 5_000)
+_LARGE = (30_000, 70_000, 200_000)
+
+
+def _size(chosen: random.Random) -> int:
+    return chosen.choice(_LARGE if chosen.random() < 0.02 else _SIZES)
+
+
+def _array(chosen: random.Random, cells: Sequence[str], count: int, depth: int) -> tuple[str, str]:
+    """An array of about so many cells, and the sizes that its type has."""
+    if depth == 0:
+        between = chosen.choice((",", ", ", ",\n", " , ", ", # c, ]\n"))
+        if count > 5_000:
+            part = [chosen.choice(cells) for _ in range(1_000)]
+            return f"[{between.join(part * (count // 1_000))}]", f"array[{count}] of "
+        return (
+            f"[{between.join(chosen.choice(cells) for _ in range(count))}]",
+            f"array[{count}] of ",
+        )
+    length = min(chosen.choice((1, 2, 3, 100, count // 2)), count) or 1
+    row, size = _array(chosen, cells, max(1, count // length), depth - 1)
+    rows = [row] * length
+    if chosen.random() < 0.2:
+        other, _ = _array(chosen, cells, chosen.choice((1, 2)), chosen.choice((0, depth - 1)))
+        rows[chosen.randrange(length)] = other
+    if sum(map(len, rows)) > BYTES_MAX:
+        rows = rows[:1]
+    return f"[{','.join(rows)}]", f"array[{length}] of {size}"
+
+
+def put_table(text: str, chosen: random.Random, words: Sequence[str]) -> str:
+    """A table put in as an item or an expression, often a faulty one, sometimes a large one."""
+    cells = chosen.choice(_CELLS)
+    if chosen.random() < 0.2:
+        cells = [chosen.choice(words), f"u{chosen.randrange(9)}"]
+    array, sizes = _array(chosen, cells, _size(chosen), chosen.choice((0, 0, 0, 1, 1, 2, 3, 9)))
+    if chosen.random() < 0.3:
+        at = chosen.randrange(len(array))
+        word = chosen.choice(
+            ("", ",", "[", "]", "1", " ", "#", "true", "[1]", "+", chosen.choice(words))
+        )
+        array = array[:at] + word + array[at + chosen.randint(0, 2) :]
+    kind = chosen.choice((sizes, sizes, sizes, "array[2] of ")) + chosen.choice(_TYPES)
+    if chosen.random() < 0.3:
+        start, end = _token(text, chosen)
+        return text[:start] + chosen.choice((array, f"({array})", f"{array}[0]")) + text[end:]
+    item = chosen.choice((f"table BIG: {kind} = {array}", f"const BIG = {array}"))
+    lines = text.split("\n")
+    lines.insert(chosen.randrange(len(lines)), item)
+    return "\n".join(lines)
+
+
+_FLOODS = """\
+{w} |{w},|+{w}|({w}|{w})|[{w},|[{w}][0]|{w}:1,|{w}|| and {w}|{w}={w} |{w}{i},|[1,{w}],|{w}.{w},|if {w} then |let z{i}={w} in
+f({w},|match {w} {{|{w}{w}|"{w}"|[{w}+1],|with {{|not |-|1<|fold q{i}=0 for j{i} in 0..1:
+const C{i}={w}
+let l{i}={w}
+def f{i}(): int={w}
+enum E{i} {{a{i}}}
+x'={w}
+state s{i}: bool={w}
+chance c{i}: int={{{w}:1}}
+table T{i}: array[1] of int=[{w}]
+#{w}
+param p{i}: bool={w}
+memory m{i}: bool={w}
+policy q{i} {{a={w}}}
+require r{i}: always {w}
+unknown u{i}: rat 0..1
+assume {w}<=1
+adversary v{i}: bool
+action a{i}: bool
+const C{i}=C{i}0
+discount {w}
+""".splitlines()
+"""What is put in many times; those on one line are separated by bars."""
+
+
+def flood(text: str, chosen: random.Random, words: Sequence[str]) -> str:
+    """Something put in many times, sometimes till the file is full."""
+    piece, word = chosen.choice(chosen.choice(_FLOODS).split("|")) or "|", chosen.choice(words)
+    count = _size(chosen)
+    made: list[str] = []
+    room = BYTES_MAX - len(text)
+    for i in range(count):
+        made.append(piece.format(w=word, i=i) + chosen.choice((" ", "\n")))
+        room -= len(made[-1])
+        if room < 0:
+            break
+    start, end = _token(text, chosen)
+    if chosen.random() < 0.5:
+        start = end = text.find("\n", start) + 1
+    return text[:start] + "".join(made) + text[end:]
+
+
 CHANGES: tuple[Callable[[str, random.Random, Sequence[str]], str], ...] = (
     *(
         change_byte,
@@ -175,7 +295,7 @@ CHANGES: tuple[Callable[[str, random.Random, Sequence[str]], str], ...] = (
         change_lines,
         change_lines,
     ),
-    *(cut, nest, enlarge, enlarge, repeat),
+    *(cut, nest, enlarge, enlarge, repeat, put_table, put_table, flood),
 )
 
 
@@ -204,6 +324,7 @@ def run(count: int, seed: int, *, limit: float, say: Callable[[str], None]) -> T
     programs = read_programs()
     words = sorted({word for text in programs for word in _TOKEN.findall(text)} | set(_HUGE))
     tally = Tally()
+    most = 0
     for number in range(seed, seed + count):
         text = mutant(number, programs, words)
         begun = time.process_time()
@@ -215,6 +336,11 @@ def run(count: int, seed: int, *, limit: float, say: Callable[[str], None]) -> T
             where = f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}"
             say(f"seed {number}: {type(error).__name__}: {str(error)[:120]} at {where}")
         took = time.process_time() - begun
+        held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        if held > max(most, MEGABYTES_MAX):
+            most = held
+            tally.failed += 1
+            say(f"seed {number}: the process holds {held} MB")
         tally.slowest = max(tally.slowest, took)
         if took > limit:
             tally.slow += 1

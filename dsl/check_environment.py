@@ -468,7 +468,7 @@ class EnvironmentChecker:
     def _require_few(self) -> None:
         """Raise DslError where there are so many variables that nothing else need be said."""
         counts = [len(self.of(kind)) for kind in _LIMITED]
-        if max(counts) > 5 * VARIABLES_MAX:
+        if max(counts) > 2 * VARIABLES_MAX:
             self._count_variables()
             raise DslError(tuple(self.faults.found))
 

@@ -350,19 +350,35 @@ def _encode_table(grid: s.Grid) -> Json:
     known: dict[int, Json] = {}
     rows: list[Json] = []
     count = grid.shape[-1]
-    for start in range(0, len(grid.values), count):
+    starts = range(0, len(grid.values), count)
+    if (
+        grid.classes == {int}
+        and -SAFE_INTEGER < min(grid.values) <= max(grid.values) < SAFE_INTEGER
+    ):
+        rows = [[_INTEGERS, list(grid.values[start : start + count])] for start in starts]
+        starts = range(0)
+    for start in starts:
         values = grid.values[start : start + count]
         if set(map(type, values)) == {int}:
-            short = -SAFE_INTEGER < min(values) <= max(values) < SAFE_INTEGER
-            rows.append([_INTEGERS, list(values if short else map(encode_int, values))])
+            rows.append([_INTEGERS, list(map(encode_int, values))])
             continue
         for value in values:
             if id(value) not in known:
-                known[id(value)] = encode_node(s.leaf_of(value))
+                known[id(value)] = _ENTRIES[type(value)](value)
         rows.append(["array", [known[id(value)] for value in values]])
     for count in reversed(grid.shape[:-1]):
         rows = [["array", rows[i : i + count]] for i in range(0, len(rows), count)]
     return rows[0]
+
+
+_ENTRIES: dict[type[Any], Callable[[Any], Json]] = {
+    bool: lambda v: ["bool", v],
+    int: lambda v: ["int", encode_int(v)],
+    Fraction: lambda v: ["rat", encode_rational(v)],
+    str: lambda v: ["name", v],
+    tuple: lambda v: ["member", *v],
+}
+"""How `encode_node` writes what the values of a table stand for."""
 
 
 def _plain(value: Any) -> Sequence[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dsl.span import NO_SPAN, Span
 
@@ -39,7 +40,8 @@ def render(diagnostic: Diagnostic, *, source: str, filename: str) -> str:
         lines.append(f" --> {filename}")
         gutter = ""
     else:
-        text = source.splitlines()[span.line - 1] if span.line <= len(source.splitlines()) else ""
+        rows = _lines_of(source)
+        text = rows[span.line - 1] if span.line <= len(rows) else ""
         gutter = " " * len(str(span.line))
         width = (
             span.end_column - span.column
@@ -57,6 +59,12 @@ def render(diagnostic: Diagnostic, *, source: str, filename: str) -> str:
     if diagnostic.help:
         lines.append(f"{gutter} = help: {diagnostic.help}")
     return "\n".join(lines)
+
+
+@lru_cache(maxsize=1)
+def _lines_of(source: str) -> list[str]:
+    """The lines of a text, kept for the next fault in it."""
+    return source.splitlines()
 
 
 def _window(text: str, start: int, width: int, limit: int = 120) -> tuple[str, int, int]:

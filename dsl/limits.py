@@ -14,7 +14,8 @@ DEPTH_MAX = 200
 TOKENS_MAX = 50_000
 """How many tokens a file may have besides its tables, of which each is one."""
 
-_BRACKET = re.compile(r'[\[({\])}]|#[^\n]*|"[^"\n]*"')
+# flat rows one after the other, single brackets, and what brackets do not count in
+_BRACKET = re.compile(r'''(?:\[[^\[({\])}#"]*+\][ ,\n]*+)++|[\[({\])}]|#[^\n]*|"[^"\n]*"''')
 # control characters, lone carriage returns, line separators, marks that reverse text, halves of surrogate pairs
 _UNWELCOME = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)"
@@ -34,10 +35,10 @@ def check_text(text: str) -> None:
     depth = 0
     for found in _BRACKET.finditer(text):
         part = found.group()
-        if part in "[({":
-            depth += 1
-            if depth > DEPTH_MAX:
+        if part[0] in "[({":
+            if depth == DEPTH_MAX:
                 raise DslError((too_deep(span_at(text, found.start())),))
+            depth += len(part) == 1
         elif part in "])}":
             depth -= 1
 

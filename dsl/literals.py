@@ -40,6 +40,8 @@ def _drop_zeros(text: str) -> str:
 
 
 def _integer(text: str) -> int:
+    if text.isdigit():
+        return int(text)
     plain = text.strip().replace("_", "")
     if "x" in plain:
         return int(plain, 16)

@@ -113,7 +113,10 @@ def _word(text: str, span: Span, note_name: Callable[[s.Name], None]) -> s.Expr:
 
 # --- all at once ---------------------------------------------------------------------------------
 
-_MARK = re.compile(r"[\[\]]|#[^\n]*|[^\[\]#0-9A-Za-z_.,/ \t\r\n-]")
+_FLAT = r"\[[0-9A-Za-z_.,/ \t\r\n-]*+\]"
+_ROW = re.compile(_FLAT)
+# flat rows one after the other, single brackets, comments, and what stands in no table
+_MARK = re.compile(rf"(?:{_FLAT}[ ,\n]*+)++|[\[\]]|#[^\n]*|[^\[\]#0-9A-Za-z_.,/ \t\r\n-]")
 _COMMENT = re.compile(r"#[^\n]*")
 _TRAILING = re.compile(r",[ \t\r\n]*\]")
 _DIGITS = "[0-9](?:_?[0-9])*+"
@@ -143,6 +146,9 @@ def read_table(
 
 def _find_end(text: str, start: int, blocked: set[int]) -> int | None:
     """Where the bracket is closed that stands at an offset, unless something stands before that is in no table."""
+    flat = _ROW.match(text, start)
+    if flat is not None:
+        return flat.end()
     opened: list[int] = []
     for found in _MARK.finditer(text, start):
         part = found[0]
@@ -152,7 +158,7 @@ def _find_end(text: str, start: int, blocked: set[int]) -> int | None:
             opened.pop()
             if not opened:
                 return found.end()
-        elif part[0] != "#":
+        elif part[0] not in "#[":
             break
     blocked.update(opened)
     return None

@@ -145,9 +145,21 @@ def contains(kind: Type, value: Value) -> bool:
                 flat, item = chain.from_iterable(flat), item.item
             # the least and the greatest speak for all
             scalars = list({id(v): v for v in flat}.values())
+            if isinstance(item, Rat):
+                return (
+                    item.low is None or item.high is None or _lie_in(item.low, item.high, scalars)
+                )
             return contains(item, min(scalars)) and contains(item, max(scalars))
         case _:
             assert_never(kind)
+
+
+def _lie_in(low: Fraction, high: Fraction, found: Iterable[int | Fraction]) -> bool:
+    """Whether rationals lie between two others: compared by products of integers, which is quick."""
+    a, b, c, d = low.numerator, low.denominator, high.numerator, high.denominator
+    return all(
+        a * v.denominator <= v.numerator * b and v.numerator * d <= c * v.denominator for v in found
+    )
 
 
 def inhabits(kind: Type, value: object) -> bool:
