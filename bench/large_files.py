@@ -104,6 +104,14 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "wrong at the end": lambda: _table(
         lambda i: "true" if i == 400_000 else str(i % 10), "int", between=","
     ),
+    "different and wrong": lambda: _table(lambda i: "true" if i == 90_000 else str(i), "int"),
+    "different rows and wrong": lambda: _table(
+        lambda i: "true" if i == 9_000 else str(i), "int", (2,)
+    ),
+    "different and too wide": lambda: _table(lambda i: str(i), "bits[10]"),
+    "different ratios and wrong": lambda: _table(
+        lambda i: "red" if i == 9_000 else f"{i}/7", "rat"
+    ),
     "all wrong": lambda: _table(lambda i: str(i % 10), "bool", between=","),
     "all out of range": lambda: _table(lambda i: str(i % 10), "int 0..0", between=","),
     "all unknown": lambda: _table(lambda i: f"u{i}", "int", between=","),

@@ -347,6 +347,8 @@ def encode_node(node: s.Node) -> Json:
 
 def _encode_table(grid: s.Grid) -> Json:
     """A table as any array is written; what one object stands for in it is one object, written several times."""
+    if not grid.classes <= _ENTRIES.keys():
+        raise CodecError("a table of what is no literal and no name")
     known: dict[int, Json] = {}
     rows: list[Json] = []
     count = grid.shape[-1]

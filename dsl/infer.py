@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fractions import Fraction
-from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
 from dsl import syntax as s
@@ -816,27 +815,18 @@ class Typer:
         """
         classes = grid.classes
         kinds: list[Type | None] = [Bool()] if bool in classes else []
+        if not classes <= _ENTRIES or grid.width is not None or not _are_short(grid):
+            return None
         if Fraction in classes:
-            # entries that are spelled alike are one object
-            ratios = {id(v): v for v in grid.values if type(v) is Fraction}.values()
-            parts = [v.numerator for v in ratios] + [v.denominator for v in ratios]
-            longest = max(number_bits(min(parts)), number_bits(max(parts)))
-            kinds.append(Rat() if longest <= NUMBER_BITS_MAX else None)
+            kinds.append(Rat())
         if str in classes or tuple in classes:
             known = {v for v in grid.values if type(v) in (str, tuple)}
             kinds += [self._kind_of_word(word, local) for word in known]
-        if None in kinds or grid.width is not None:
-            return None
         if int in classes:
-            if kinds:
-                asked = bits_in(kinds[0])
-            whole = [v for v in grid.values if type(v) is int] if kinds else grid.values
-            low, high = min(whole), max(whole)
-            if asked is None:
-                short = max(number_bits(low), number_bits(high)) <= NUMBER_BITS_MAX
-                kinds.append(Int() if short else None)
-            else:
-                kinds.append(asked if low >= 0 and high < 1 << asked.width else None)
+            asked = bits_in(kinds[0]) if kinds else asked
+            if asked is not None and not _fit(grid.values, asked):
+                return None
+            kinds.append(asked or Int())
         joint = kinds[0]
         for kind in kinds[1:]:
             joint = None if joint is None or kind is None else join(joint, kind)
@@ -859,7 +849,6 @@ class Typer:
         """What `_joined` makes of the items; of those that are alike and in order, only the first is looked at."""
         count = grid.shape[0]
         each = len(grid.values) // count
-        item = expr.items.__getitem__ if expr.written is None else cache(expr.written.source.item)
         keys = [grid.values[i : i + each] for i in range(0, len(grid.values), each)]
         classes = [tuple(map(type, key)) for key in keys]
         literal = [set(kinds) == {int} and grid.width is None for kinds in classes]
@@ -867,23 +856,34 @@ class Typer:
         order += [i for i in range(count) if literal[i]]
         kinds: list[Type | None] = [None] * count
         met: dict[Any, Type | None] = {}
+        short = _are_short(grid)
+        joint: Type | None = None
+        before: Type | None = None
         for i in order:
-            key = keys[i], classes[i], asked
+            fits_in = short and (asked is None or _fit(keys[i], asked))
+            # of literals that fit in, none has another type than the next
+            key = () if fits_in and _LITERALS.issuperset(classes[i]) else keys[i], classes[i], asked
             if key in met:
                 kinds[i] = met[key]
             else:
-                before = len(self.faults.found)
-                kinds[i] = self.infer(item(i), local, asked)
-                if len(self.faults.found) == before:
+                told = len(self.faults.found)
+                kinds[i] = self.infer(s.item_of(expr, grid, i), local, asked)
+                if len(self.faults.found) == told:
                     met[key] = kinds[i]
-            asked = _beside(kinds[i], asked)
-        joint: Type | None = None
+            if kinds[i] is not before:
+                before = kinds[i]
+                asked = _beside(before, asked)
+        joint = before = None
         for i, kind in enumerate(kinds):
             if kind is None:
                 return None
+            if kind is before:
+                continue
+            before = kind
             if joint is None or kind != joint:
                 what = "the entries of an array"
-                joint = kind if joint is None else self._agree(joint, kind, item(i), what)
+                where = s.item_of(expr, grid, i)
+                joint = kind if joint is None else self._agree(joint, kind, where, what)
             if joint is None:
                 return None
         return joint
@@ -1021,6 +1021,30 @@ def _mixed(wanted: Type, found: Type) -> tuple[str, str | None] | None:
             return "G035", _conversion(s.BoolLit(True), scalar(wanted), scalar(found))
         case _:
             return None
+
+
+_LITERALS = frozenset((int, bool, Fraction))
+_ENTRIES = _LITERALS | {str, tuple}
+"""The classes of the values of a `Grid`."""
+
+
+def _are_short(grid: s.Grid) -> bool:
+    """Whether no number of a table is longer than numbers may be."""
+    parts = [v for v in grid.values if type(v) is int]
+    if Fraction in grid.classes:
+        # entries that are spelled alike are one object
+        ratios = {id(v): v for v in grid.values if type(v) is Fraction}.values()
+        parts += [v.numerator for v in ratios]
+        parts += [v.denominator for v in ratios]
+    if not parts:
+        return True
+    return max(number_bits(min(parts)), number_bits(max(parts))) <= NUMBER_BITS_MAX
+
+
+def _fit(entries: tuple[Any, ...], asked: Bits) -> bool:
+    """Whether the integers among the entries of a table are bits of this width."""
+    whole = [v for v in entries if type(v) is int]
+    return not whole or (min(whole) >= 0 and max(whole) < 1 << asked.width)
 
 
 def _different(grid: s.Grid) -> tuple[s.Expr, ...]:

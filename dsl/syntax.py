@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from functools import cache
 from itertools import chain
+from math import prod
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from dsl.span import NO_SPAN, Span
@@ -989,9 +990,35 @@ def grid_of(node: Node) -> Grid | None:
     """
     if type(node) is not ArrayLit:
         return None
-    if type(node.written) is Written:
+    if type(node.written) is Written and _is_sound(node.written.grid):
         return node.written.grid
     return _grid_of_items(node.items)
+
+
+def _is_sound(grid: object) -> bool:
+    """Whether an object from whatever source is a table of some shape; what its values are, who uses them sees."""
+    return (
+        type(grid) is Grid
+        and type(grid.shape) is tuple
+        and type(grid.values) is tuple
+        and set(map(type, grid.shape)) == {int}
+        and min(grid.shape) > 0
+        and prod(grid.shape) == len(grid.values)
+    )
+
+
+def item_of(array: ArrayLit, grid: Grid, index: int) -> Expr:
+    """An item of a table by itself, without the others; raises ValueError where it is not what the table holds."""
+    if type(array.written) is not Written:
+        return array.items[index]
+    item = array.written.source.item(index)
+    each = len(grid.values) // grid.shape[0]
+    held = grid.values[index * each : (index + 1) * each]
+    wanted = Grid(grid.shape[1:] or (1,), held, grid.width if int in map(type, held) else None)
+    found = grid_of(item if len(grid.shape) > 1 else ArrayLit((item,)))
+    if found != wanted or [type(v) for v in found.values] != [type(v) for v in held]:
+        raise ValueError("a table that holds something else than its items")
+    return item
 
 
 def _grid_of_items(items: Any) -> Grid | None:

@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 
 from dsl import syntax as s
-from dsl.check import check_machine
-from dsl.codec import CodecError, decode_tree, encode_node, encode_tree
+from dsl.check import check_expression, check_machine
+from dsl.codec import CodecError, decode_tree, encode_node, encode_tree, is_canonical
 from dsl.errors import DslError
 from dsl.infer import FAULTS_MAX
-from dsl.interp import Evaluator
+from dsl.interp import Evaluator, Globals
 from dsl.limits import TOKENS_MAX
 from dsl.machine import Program, Task
-from dsl.parser import Unsupported, parse_expression, parse_machine
+from dsl.parser import parse_expression, parse_machine
 from dsl.scope import names_read
+from dsl.span import NO_SPAN
 
 MACHINES = 1_000
 
@@ -190,8 +191,6 @@ def result_of(text: str) -> Any:
     try:
         tree = parse_machine(text)
         return tree, *check_machine(tree)
-    except Unsupported as error:
-        return error.diagnostics
     except DslError as error:
         return error.diagnostics
 
@@ -349,6 +348,69 @@ def test_encoding_of_tables_has_not_changed() -> None:
             ["array", [["member", "Color", "red"], ["bool", True]]],
         ],
     ]
+
+
+class _Liar:
+    """Says something else of the items of a table than the table does."""
+
+    def __init__(self, *items: s.Expr) -> None:
+        self._items = items
+
+    def items(self) -> tuple[s.Expr, ...]:
+        return self._items
+
+    def item(self, index: int) -> s.Expr:
+        return self._items[index]
+
+
+class _Whole(int):
+    """An integer of a class of its own."""
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        s.Grid((1,), (1,)),
+        s.Grid((2,), (1, 3)),
+        s.Grid((2,), (1, True)),
+        s.Grid((2,), (1, _Whole(2))),
+        s.Grid((2,), (1, 2.0)),
+        s.Grid((2,), ("a", "b")),
+        s.Grid((1, 2), (1, 2)),
+    ],
+)
+def test_table_with_items_that_it_does_not_hold_is_no_tree(grid: s.Grid) -> None:
+    liar = s.written_array(s.Written(grid, _Liar(s.IntLit(1), s.IntLit(2))), NO_SPAN)
+    assert not is_canonical(liar)
+    honest = s.written_array(
+        s.Written(s.Grid((2,), (1, 2)), _Liar(s.IntLit(1), s.IntLit(2))), NO_SPAN
+    )
+    assert is_canonical(honest)
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        *(
+            s.Grid((2,), (1,)),
+            s.Grid((), (1, 2)),
+            s.Grid((-1, -2), (1, 2)),
+            s.Grid((True, 2), (1, 2)),
+        ),
+        *(s.Grid([2], (1, 2)), s.Grid((2,), [1, 2]), None, (1, 2)),  # type: ignore[arg-type]
+    ],
+)
+def test_table_of_no_shape_is_taken_for_its_items(grid: Any) -> None:
+    array = s.written_array(s.Written(grid, _Liar(s.IntLit(1), s.IntLit(2))), NO_SPAN)
+    assert s.grid_of(array) == s.Grid((2,), (1, 2))
+
+
+def test_type_is_that_of_what_a_table_holds() -> None:
+    liar = s.written_array(
+        s.Written(s.Grid((2,), (1, True)), _Liar(s.IntLit(1), s.IntLit(2))), NO_SPAN
+    )
+    with pytest.raises(ValueError, match="holds something else"):
+        check_expression(Globals(), liar, {})
 
 
 # --- limits --------------------------------------------------------------------------------------
