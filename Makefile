@@ -33,7 +33,7 @@ lint: $(STAMP) ## format, lint, types, import contracts
 	@out=$$($(BIN)/lint-imports --no-logo 2>&1) && echo "Import contracts kept" || { echo "$$out"; exit 1; }
 
 test: $(STAMP) ## run the tests
-	@$(BIN)/pytest -q -n 2
+	@$(BIN)/pytest -q -n 2 --dist worksteal
 
 check: lint test ## lint, then test: the whole gate
 

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-MUTANTS = 2_000
+MUTANTS = 1_000
 
 
 @pytest.fixture(scope="module")
