@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import cache
+from itertools import chain
 from typing import Any, TypeAlias, cast
 
 from dsl import syntax as s
@@ -461,8 +462,14 @@ def _decode_node(value: Json, allowed: tuple[type[s.Node], ...], depth: int) -> 
         raise CodecError("nested too deeply")
     if not isinstance(value, list) or not value or not isinstance(value[0], str):
         raise CodecError("expected a node [tag, …]")
-    if value[0] == _INTEGERS:
-        return _decode_integers(value, allowed)
+    if value[0] in (_INTEGERS, "array"):
+        grid = _decode_table(value, TREE_DEPTH_MAX - depth)
+        if grid is not None and (not allowed or s.ArrayLit in allowed):
+            return s.written_array(s.Written(grid))
+        if value[0] == _INTEGERS:
+            raise CodecError(
+                f"a node {_INTEGERS!r} that cannot stand here, or is no list of integers"
+            )
     known = _SHAPES.get(value[0])
     if known is None:
         raise CodecError(f"unknown node {value[0]!r}")
@@ -486,12 +493,72 @@ def _decode_node(value: Json, allowed: tuple[type[s.Node], ...], depth: int) -> 
     return node
 
 
-def _decode_integers(value: Sequence[Json], allowed: tuple[type[s.Node], ...]) -> s.ArrayLit:
-    if allowed and s.ArrayLit not in allowed:
-        raise CodecError(f"a node {_INTEGERS!r} cannot stand here")
-    if len(value) != 2 or not isinstance(value[1], list) or not value[1]:
-        raise CodecError(f"a node {_INTEGERS!r} has one list of integers")
-    return s.ArrayLit(tuple(s.IntLit(decode_int(item)) for item in value[1]))
+def _decode_table(value: Sequence[Json], levels: int) -> s.Grid | None:
+    """What a table holds, of at most so many levels below; None for anything else, whether it is in order or not."""
+    items: Any = value[1] if len(value) == 2 else None
+    if levels < 0 or type(items) is not list or not items:
+        return None
+    if value[0] == _INTEGERS:
+        whole = _decode_integers(items)
+        return None if whole is None else s.Grid((len(whole),), whole)
+    if levels < 1 or set(map(type, items)) != {list} or not all(items):
+        return None
+    tags = {item[0] if type(item[0]) is str else "" for item in items}
+    if tags <= {_INTEGERS, "array"}:
+        return _decode_rows(items, tags, levels)
+    return _decode_entries(items) if tags <= _ENTRY_TAGS else None
+
+
+def _decode_integers(items: list[Any]) -> tuple[int, ...] | None:
+    kinds = set(map(type, items))
+    if kinds == {int} and -SAFE_INTEGER < min(items) <= max(items) < SAFE_INTEGER:
+        return tuple(items)
+    try:
+        return tuple(map(decode_int, items))
+    except CodecError:
+        return None
+
+
+def _decode_rows(rows: list[Any], tags: set[str], levels: int) -> s.Grid | None:
+    """Rows of equal length; those of small integers all at once."""
+    lists = [row[1] for row in rows if len(row) == 2 and type(row[1]) is list]
+    lengths = set(map(len, lists))
+    if tags == {_INTEGERS} and len(lists) == len(rows) and len(lengths) == 1:
+        whole = _decode_integers(list(chain.from_iterable(lists)))
+        length = lengths.pop()
+        return s.Grid((len(rows), length), whole) if whole is not None and length else None
+    grids: list[s.Grid] = []
+    for row in rows:
+        grid = _decode_table(row, levels - 1)
+        if grid is None or grid.shape != (grids[0] if grids else grid).shape:
+            return None
+        grids.append(grid)
+    values = tuple(chain.from_iterable(grid.values for grid in grids))
+    return s.Grid((len(rows), *grids[0].shape), values)
+
+
+def _decode_entries(items: list[Any]) -> s.Grid | None:
+    """Entries that are no integers alone: each is decoded as a node, those that are alike once."""
+    known: dict[Any, Any] = {}
+    values: list[Any] = []
+    for item in items:
+        kinds = tuple(map(type, item))
+        if not _PARTS.issuperset(kinds):
+            return None
+        key = (kinds, *item)
+        if key not in known:
+            node = _decode_node(item, (), 0)
+            grid = s.grid_of(s.ArrayLit((cast(s.Expr, node),)))
+            if grid is None:
+                return None
+            known[key] = grid.values[0]
+        values.append(known[key])
+    return None if set(map(type, values)) == {int} else s.Grid((len(values),), tuple(values))
+
+
+_ENTRY_TAGS = frozenset(("bool", "int", "rat", "name", "member"))
+_PARTS = frozenset((str, int, bool))
+"""The classes of what the entry of a table is written with."""
 
 
 def _decode_field(value: Json, kind: Kind, depth: int) -> Any:

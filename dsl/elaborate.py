@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from dsl import syntax as s
 from dsl.infer import LocalTypes, Typer, bits_in
 from dsl.interp import BITS_FUNCTIONS
+from dsl.span import Span
 from dsl.types import Bits, Int, Type
 
 _Tree = TypeVar("_Tree", bound="s.Expr | s.Dist | s.AnyStart")
@@ -166,7 +167,8 @@ class _Elaborator:
             return self._over(node, None if width is None else Bits(width), local)
         if width is None or int not in grid.classes:
             return node
-        return _table_of_bits(node, replace(grid, width=width))
+        written = node.written or s.Written(grid, _Items(node))
+        return s.written_array(replace(written, grid=replace(grid, width=width)), node.span)
 
     def _with(self, node: s.With, asked: Bits | None, local: LocalTypes) -> Any:
         return self._over(node, asked or self._joint((node,), local), local)
@@ -207,39 +209,24 @@ class _Elaborator:
         return _rebuilt(node, tuple(below))
 
 
-def _table_of_bits(array: s.ArrayLit, grid: s.Grid) -> s.ArrayLit:
-    """A table with its integers elaborated; `grid` says what it holds then."""
-    return s.written_array(s.Written(grid, _TableOfBits(array, grid)), array.span)
+class _Items:
+    """The places of the items of an array that has nodes."""
 
+    __slots__ = ("_array",)
 
-class _TableOfBits:
-    """The items of a table, with integers elaborated."""
+    def __init__(self, array: s.ArrayLit) -> None:
+        self._array = array
 
-    __slots__ = ("_array", "_grid")
+    def place(self, index: int) -> tuple[Span, str]:
+        """Where an item stands, and how it is spelled."""
+        item = self._array.items[index]
+        return item.span, getattr(item, "text", "")
 
-    def __init__(self, array: s.ArrayLit, grid: s.Grid) -> None:
-        self._array, self._grid = array, grid
-
-    def items(self) -> tuple[s.Expr, ...]:
-        """All of them."""
-        return tuple(map(self._elaborated, self._array.items))
-
-    def item(self, index: int) -> s.Expr:
-        """One of them."""
-        written = self._array.written
-        plain = self._array.items[index] if written is None else written.source.item(index)
-        return self._elaborated(plain)
-
-    def _elaborated(self, item: s.Expr) -> s.Expr:
-        width = self._grid.width
-        assert width is not None, "only integers that are bits are elaborated"
-        if isinstance(item, s.IntLit):
-            return s.BitsOp("literal", width, (item,), item.span)
-        grid = s.grid_of(item)
-        if grid is None or int not in grid.classes:
-            return item
-        assert isinstance(item, s.ArrayLit)
-        return _table_of_bits(item, replace(grid, width=width))
+    def row(self, index: int) -> _Items:
+        """The places inside a row."""
+        row = self._array.items[index]
+        assert isinstance(row, s.ArrayLit)
+        return _Items(row)
 
 
 def _operation(node: Any, op: str, bits: Bits | None, args: tuple[Any, ...]) -> Any:

@@ -867,7 +867,7 @@ class Typer:
                 kinds[i] = met[key]
             else:
                 told = len(self.faults.found)
-                kinds[i] = self.infer(s.item_of(expr, grid, i), local, asked)
+                kinds[i] = self.infer(s.item_of(expr, i), local, asked)
                 if len(self.faults.found) == told:
                     met[key] = kinds[i]
             if kinds[i] is not before:
@@ -882,7 +882,7 @@ class Typer:
             before = kind
             if joint is None or kind != joint:
                 what = "the entries of an array"
-                where = s.item_of(expr, grid, i)
+                where = s.item_of(expr, i)
                 joint = kind if joint is None else self._agree(joint, kind, where, what)
             if joint is None:
                 return None

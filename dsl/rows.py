@@ -1,7 +1,7 @@
 """Read arrays of literals, names and members quickly: a large table has a million of them.
 
-`read_row` is what reading means: entry by entry, each with its place. `read_grid` reads all entries of a table at once
-and no places; `written` makes an array of it whose nodes `read_row` makes when they are asked for.
+`read_row` reads entry by entry, each with its place. `read_grid` reads all entries of a table at once and no places;
+`written` makes an array of it which finds places when they are asked for.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ _CELL = re.compile(
 _NUMERAL_MAX = 1_400
 _FEW = 1_000
 _MARKS_ALONE = {i: None for i in range(128) if chr(i) not in "[],"}
-_NO_BRACKETS = {ord("["): " ", ord("]"): " "}
+_BEFORE, _BEHIND = "[ \t\r\n", "] \t\r\n"
 
 
 def read_table(
@@ -188,7 +188,8 @@ def _grid(plain: str, foreign: Collection[str]) -> s.Grid | None:
     shape = _shape(plain.translate(_MARKS_ALONE))
     if shape is None:
         return None
-    cells = plain.translate(_NO_BRACKETS).split(",")
+    # brackets open before an entry and close behind it
+    cells = plain.split(",")
     different = set(cells)
     if max(map(len, different)) > _NUMERAL_MAX:
         raise _NoCell
@@ -221,7 +222,7 @@ def _shape(marks: str) -> tuple[int, ...] | None:
 def _integers(cells: list[str]) -> tuple[int, ...] | None:
     """Their values, where all are decimal integers: among the characters of a table `int` reads nothing else."""
     try:
-        found = tuple(map(int, cells))
+        found = tuple([int(cell.lstrip(_BEFORE).rstrip(_BEHIND)) for cell in cells])
     except ValueError:
         return None
     longest = max(min(found).bit_length(), max(found).bit_length())
@@ -230,7 +231,7 @@ def _integers(cells: list[str]) -> tuple[int, ...] | None:
 
 def _read_cell(cell: str, foreign: Collection[str]) -> Any:
     """The value that stands for an entry in a `Grid`."""
-    text = cell.strip(" \t\r\n")
+    text = cell.lstrip(_BEFORE).rstrip(_BEHIND)
     found = _CELL.fullmatch(text)
     if found is None:
         raise _Empty if not text else _NoCell
@@ -249,53 +250,40 @@ def _read_cell(cell: str, foreign: Collection[str]) -> Any:
 
 def written(token: Token, grid: s.Grid) -> s.ArrayLit:
     """The array that a token holds, with its nodes left for later."""
-    return s.written_array(s.Written(grid, _Text(token, grid)), token.span)
+    return s.written_array(s.Written(grid, _Places(token, len(grid.shape))), token.span)
 
 
-class _Text:
-    """The text of a table."""
+class _Places:
+    """Where the items of a table stand in its text."""
 
-    __slots__ = ("_grid", "_lines", "_starts", "_token")
+    __slots__ = ("_ends", "_levels", "_lines", "_token")
 
-    def __init__(self, token: Token, grid: s.Grid) -> None:
-        self._token, self._grid = token, grid
-        self._starts: list[tuple[int, int]] | None = None
+    def __init__(self, token: Token, levels: int) -> None:
+        self._token, self._levels = token, levels
+        self._ends: list[tuple[int, int]] | None = None
         self._lines: list[int] = []
 
-    def items(self) -> tuple[s.Expr, ...]:
-        """The entries or rows, each with its place."""
-        (array,) = read_row(self._token, number=_number, note_name=_nothing)
-        assert isinstance(array, s.ArrayLit)
-        return array.items
+    def place(self, index: int) -> tuple[Span, str]:
+        """Where an item stands, and how it is spelled."""
+        part = self._part(index)
+        return part.span, str(part)
 
-    def item(self, index: int) -> s.Expr:
-        """An entry or row with its place."""
-        start, end = self._places()[index]
-        part = self._part(start, end)
-        rest = self._grid.shape[1:]
-        if not rest:
-            (entry,) = read_row(part, number=_number, note_name=_nothing)
-            return entry
-        each = len(self._grid.values) // self._grid.shape[0]
-        values = self._grid.values[index * each : (index + 1) * each]
-        return written(part, s.Grid(rest, values))
+    def row(self, index: int) -> _Places:
+        """The places inside a row."""
+        return _Places(self._part(index), self._levels - 1)
 
-    def _part(self, start: int, end: int) -> Token:
+    def _part(self, index: int) -> Token:
+        if self._ends is None:
+            self._lines = [found.start() for found in re.finditer("\n", self._token)]
+            self._ends = _cells(self._token) if self._levels == 1 else _rows(self._token)
         whole = self._token
+        start, end = self._ends[index]
         part = Token(whole[start:end])
         part.kind, part.start = "ROW", whole.start + start
         before = bisect_right(self._lines, start)
         part.line = whole.line + before
         part.column = start - self._lines[before - 1] if before else whole.column + start
         return part
-
-    def _places(self) -> list[tuple[int, int]]:
-        """Where the items stand in the text; `_lines` holds the offsets of its line breaks."""
-        if self._starts is None:
-            self._lines = [found.start() for found in re.finditer("\n", self._token)]
-            deep = len(self._grid.shape) > 1
-            self._starts = list(_rows(self._token) if deep else _cells(self._token))
-        return self._starts
 
 
 def _cells(text: str) -> list[tuple[int, int]]:
@@ -318,11 +306,3 @@ def _rows(text: str) -> list[tuple[int, int]]:
 
 
 _BRACKET = re.compile(r"[\[\]]|#[^\n]*")
-
-
-def _number(text: str, span: Span) -> int | Fraction:
-    return read_numeral(text)
-
-
-def _nothing(name: s.Name) -> None:
-    """Names that need a note are in no table."""

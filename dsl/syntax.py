@@ -216,6 +216,19 @@ class Grid:
         """How many nodes the array has as written: its arrays and entries."""
         return self.arrays + len(self.values)
 
+    def is_same(self, other: Grid) -> bool:
+        """Whether two tables hold the same; `true` is not 1."""
+        alike = (self.shape, self.width) == (other.shape, other.width)
+        pairs = (map(type, grid.values) for grid in (self, other))
+        return alike and tuple(next(pairs)) == tuple(next(pairs)) and self.values == other.values
+
+    def row(self, index: int) -> Grid:
+        """A row of a table that has rows."""
+        each = len(self.values) // self.shape[0]
+        values = self.values[index * each : (index + 1) * each]
+        width = self.width if int in map(type, values) else None
+        return Grid(self.shape[1:], values, width)
+
     def nested(self, entries: Iterable[Any], row: Callable[[tuple[Any, ...]], Any] = tuple) -> Any:
         """The array with other entries, one for one; each row of it is made by `row`."""
         made = tuple(entries)
@@ -224,22 +237,22 @@ class Grid:
         return row(made)
 
 
-class Source(Protocol):
-    """Where the items of an array come from that are not made yet."""
+class Places(Protocol):
+    """Where the items of a table stand."""
 
-    def items(self) -> tuple[Expr, ...]:
-        """All of them."""
+    def place(self, index: int) -> tuple[Span, str]:
+        """Where an item stands, and how it is spelled."""
 
-    def item(self, index: int) -> Expr:
-        """One of them by itself."""
+    def row(self, index: int) -> Places:
+        """The places inside a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What an array holds whose items are made when they are asked for."""
+    """What a table holds, and where its items stand if that is known; nodes are made of it when they are asked for."""
 
     grid: Grid
-    source: Source
+    places: Places | None = None
 
 
 class _Lazy(Node):
@@ -253,9 +266,9 @@ class _Lazy(Node):
         def __getattr__(self, name: str) -> Any:
             if name == "written":
                 return None
-            if name != "items" or type(self.written) is not Written:
+            if name != "items" or self.written is None:
                 raise AttributeError(name)
-            items = self.written.source.items()
+            items = _items_of(self)
             object.__setattr__(self, "items", items)
             return items
 
@@ -266,6 +279,14 @@ class ArrayLit(_Lazy):
 
     items: tuple[Expr, ...]
     span: Span = _span()
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        both = _grid_alone(self), _grid_alone(other)
+        if both[0] is None or both[1] is None:
+            return self.items == other.items
+        return both[0].is_same(both[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -961,7 +982,7 @@ def with_children(node: Node, new: tuple[Node, ...]) -> Node:
     return cast(Node, replace(cast(Any, node), **changed))
 
 
-def written_array(written: Written, span: Span) -> ArrayLit:
+def written_array(written: Written, span: Span = NO_SPAN) -> ArrayLit:
     """An array whose items are made when they are asked for."""
     array = object.__new__(ArrayLit)
     object.__setattr__(array, "written", written)
@@ -990,8 +1011,9 @@ def grid_of(node: Node) -> Grid | None:
     """
     if type(node) is not ArrayLit:
         return None
-    if type(node.written) is Written and _is_sound(node.written.grid):
-        return node.written.grid
+    written = node.written
+    if type(written) is Written and _is_sound(written.grid):
+        return written.grid
     return _grid_of_items(node.items)
 
 
@@ -1007,18 +1029,46 @@ def _is_sound(grid: object) -> bool:
     )
 
 
-def item_of(array: ArrayLit, grid: Grid, index: int) -> Expr:
-    """An item of a table by itself, without the others; raises ValueError where it is not what the table holds."""
-    if type(array.written) is not Written:
-        return array.items[index]
-    item = array.written.source.item(index)
-    each = len(grid.values) // grid.shape[0]
-    held = grid.values[index * each : (index + 1) * each]
-    wanted = Grid(grid.shape[1:] or (1,), held, grid.width if int in map(type, held) else None)
-    found = grid_of(item if len(grid.shape) > 1 else ArrayLit((item,)))
-    if found != wanted or [type(v) for v in found.values] != [type(v) for v in held]:
-        raise ValueError("a table that holds something else than its items")
-    return item
+def _grid_alone(array: ArrayLit) -> Grid | None:
+    """What an array holds of which no nodes were made yet; None where there are nodes."""
+    try:
+        _ITEMS(array)
+    except AttributeError:
+        return grid_of(array)
+    return None
+
+
+_ITEMS: Callable[[ArrayLit], Any] = vars(ArrayLit)["items"].__get__
+
+
+def _items_of(array: ArrayLit) -> tuple[Expr, ...]:
+    """Nodes for all that a table holds."""
+    written = array.written
+    if type(written) is not Written or not _is_sound(written.grid):
+        raise AttributeError("items")
+    return tuple(_item(written, i) for i in range(written.grid.shape[0]))
+
+
+def item_of(array: ArrayLit, index: int) -> Expr:
+    """An item of an array by itself: of a table no other node is made."""
+    if type(array.written) is Written and _grid_alone(array) is not None:
+        return _item(array.written, index)
+    return array.items[index]
+
+
+def _item(written: Written, index: int) -> Expr:
+    grid, places = written.grid, written.places
+    span, text = (NO_SPAN, "") if places is None else places.place(index)
+    if len(grid.shape) > 1:
+        below = None if places is None else places.row(index)
+        return written_array(Written(grid.row(index), below), span)
+    value = grid.values[index]
+    if type(value) is int:
+        literal = IntLit(value, text, span)
+        return literal if grid.width is None else BitsOp("literal", grid.width, (literal,), span)
+    if type(value) is Fraction:
+        return RatLit(value, text, span)
+    return cast(Expr, replace(cast(Any, leaf_of(value)), span=span))
 
 
 def _grid_of_items(items: Any) -> Grid | None:
