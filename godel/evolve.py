@@ -34,6 +34,7 @@ from godel.gate import (
 from godel.history import (
     IMPROVING,
     OPTIMAL_SWITCH,
+    Circle,
     History,
     candidate_key,
     edited_slots,
@@ -151,7 +152,7 @@ class Session:
         A rewrite of the searcher ends its episode, and another one follows; after any other end the run is over.
         """
         history, spent, made, departed = self.history, Fraction(0), 0, self.history.departures
-        circle = _Circle()
+        circle = Circle()
         while True:
             cause = history.cause_to_end or self._cut(limits, made, spent, departed)
             if cause is None and circle.closes(history):
@@ -436,25 +437,6 @@ def _bounds(gate: Gate, program: Program) -> Json:
     except (TooLarge, CertificateError):
         return None
     return encode_claim(theorem, gate.chapter.task)
-
-
-@dataclass(slots=True)
-class _Circle:
-    """Notices a searcher that will never stop: nothing but empty attempts, and again the same reports and memory."""
-
-    met: set[str] = field(default_factory=set)
-
-    def closes(self, history: History) -> bool:
-        """Whether what comes next has been before, with nothing found since."""
-        last = history.last
-        if last is None or last.kind not in (Kind.EMPTY, Kind.APPLIED):
-            self.met.clear()
-            return False
-        now = history.situation
-        key = repr((sorted(now.reports.items()), now.memory, history.agent.base))
-        known = key in self.met
-        self.met.add(key)
-        return known
 
 
 @dataclass(frozen=True, slots=True)

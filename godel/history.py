@@ -284,6 +284,25 @@ class History:
                 self._cut()
 
 
+@dataclass(slots=True)
+class Circle:
+    """Notices a searcher that will never stop: nothing but empty attempts, and again the same reports and memory."""
+
+    met: set[str] = field(default_factory=set)
+
+    def closes(self, history: History) -> bool:
+        """Whether what comes next has been before, with nothing found since; to be asked before every step."""
+        last = history.last
+        if last is None or last.kind not in (Kind.EMPTY, Kind.APPLIED):
+            self.met.clear()
+            return False
+        now = history.situation
+        key = repr((sorted(now.reports.items()), now.memory, history.agent.base))
+        known = key in self.met
+        self.met.add(key)
+        return known
+
+
 def searching(declarations: s.Declarations, tree: s.Search, *, own: bool) -> Search:
     """The search of a chapter; one that is not the machine's own reads nothing of it, so that no names can clash."""
     if not own:

@@ -23,7 +23,7 @@ from dsl.codec import (
 from dsl.errors import DslError
 from dsl.interp import EvaluationFault
 from dsl.rewrite import decode_edits
-from dsl.search import AGENT, APPLY, SEARCHER
+from dsl.search import AGENT, APPLY, SEARCHER, STOP
 from godel.claims import encode_claim
 from godel.entries import require_shape
 from godel.history import (
@@ -31,6 +31,7 @@ from godel.history import (
     IMPROVING,
     OPTIMAL_SWITCH,
     WON,
+    Circle,
     History,
     edited_slots,
     result_of,
@@ -58,10 +59,10 @@ from proofs.kernel.check import (
 )
 from proofs.kernel.theorem import CertificateError, Chain, Improvement, Theorem
 
-DECLARED = ("stop", "done", "horizon")
+DECLARED = (STOP, "done", "horizon")
 """Why the search itself ends a run."""
-CUTS = ("attempts", "budget", "gap", "departure", "circle")
-"""Why it is cut from outside."""
+LIMITS = ("attempts", "budget", "gap")
+"""Limits that a person sets to a run, which no entry holds."""
 
 
 @dataclass(slots=True)
@@ -86,6 +87,8 @@ class _Verifier:
     theorems: int = 0
     disagreements: int = 0
     links: dict[str, Theorem] = field(default_factory=dict)
+    circle: Circle = field(default_factory=Circle)
+    run_departures: int = 0
 
     def __post_init__(self) -> None:
         self.history = History(self.store.blob)
@@ -113,7 +116,7 @@ class _Verifier:
         history = self.history
         declarations = history.load_declarations()
         self.chapters = {AGENT: Chapter(declarations), SEARCHER: history.search.chapter}
-        self.links = {}
+        self.links, self.run_departures = {}, 0
         self._same(entry, "declarations", self.chapters[AGENT].digest, body["declarations"])
         self._same(entry, "the name of the machine", declarations.name, body["machine"])
         found = digest_node(history.load_search())
@@ -157,8 +160,8 @@ class _Verifier:
         self._decision(entry, body, task)
         repeats = self.history.search.is_reproducible(body["try"])
         self._same(entry, "whether it is reproducible", repeats, body["reproducible"])
-        if entry.kind is Kind.EMPTY and repeats:
-            self._same(entry, "the reason", None, body["reason"])
+        if entry.kind is Kind.EMPTY:
+            self._nothing(entry, body, repeats)
         waits = body["try"] is not None and self.history.search.switch == "held" and task == AGENT
         if entry.kind in WON and (entry.kind is Kind.HELD) != waits:
             raise LedgerError("what is accepted is held as `switch` says", seq=entry.seq)
@@ -181,6 +184,14 @@ class _Verifier:
             departed += self.history.departures_of(Step(body["try"], outcome, gained, cost))
         self._same(entry, "departures", departed, body["departures"])
 
+    def _nothing(self, entry: Entry, body: Mapping[str, Any], repeats: bool) -> None:
+        """Where nothing is proposed nothing is judged; only a command from outside has steps and a reason of its own."""
+        costs = body["costs"]
+        steps, reason = (0, None) if repeats else (costs["family_steps"], body["reason"])
+        self._same(entry, "the reason", reason, body["reason"])
+        found = {"rlimit": 0, "family_steps": steps, "kernel_steps": 0}
+        self._same(entry, "the costs", found, costs)
+
     def _decision(self, entry: Entry, body: Mapping[str, Any], task: str) -> None:
         """The searcher must have decided as recorded, from reports worked out here."""
         if body["try"] is None:
@@ -195,6 +206,8 @@ class _Verifier:
         self._same(entry, "the family", body["try"], body["family"])
         self._same(entry, "the task", family.target, task)
         self._decided(entry, body)
+        if family.rlimit is not None and body["rlimit"] > family.rlimit:
+            raise LedgerError("its rlimit is beyond that of the family", seq=entry.seq)
 
     def _decided(self, entry: Entry, body: Mapping[str, Any]) -> None:
         """Episode and step are the next ones, the episode is not over, and the searcher decides as recorded."""
@@ -205,6 +218,7 @@ class _Verifier:
         if ended is not None:
             raise LedgerError(f"a step after the end of the episode ({ended})", seq=entry.seq)
         self._same(entry, "the searcher's decision", history.decide(), body["try"])
+        self.circle.closes(history)
 
     def _applied(self, entry: Entry, body: Mapping[str, Any]) -> None:
         """What was held is installed, with the theorem that it improves on what was."""
@@ -354,11 +368,7 @@ class _Verifier:
         self._same(entry, "what is held", history.agent.held, body["held"])
         episode = list(history.next_episode)
         self._same(entry, "episode and step", episode, [body["episode"], body["step"]])
-        if body["cause"] not in (*DECLARED, *CUTS):
-            raise LedgerError(f"it ended for no known cause: {body['cause']!r}", seq=entry.seq)
-        if body["cause"] in DECLARED:
-            found = history.cause_to_end or history.decide()
-            self._same(entry, "the searcher's decision, or the horizon", found, body["cause"])
+        self._cause(entry, body["cause"])
         if (body["optimality"] is None) != (body["certificate"] is None):
             raise LedgerError("a claim and its certificate come together", seq=entry.seq)
         if (body["optimality"] is None) == (body["reason"] is None):
@@ -369,6 +379,26 @@ class _Verifier:
             self._checked(entry, body["certificate"], body["optimality"], obligation, code, None)
         self._same(entry, "the number of links", len(history.links), body["links"])
         self._same(entry, "the sum of the gains", str(self.chain(entry).gain), body["gain"])
+
+    def _cause(self, entry: Entry, cause: str) -> None:
+        """A run ends because its world or its searcher says so, or reality left that world, or nothing new can come.
+
+        Any other end is a person's. No limit takes the word from a world that has ended the episode.
+        """
+        history, circled = self.history, self.circle.closes(self.history)
+        over = history.cause_to_end
+        if over is None and cause == STOP:
+            over = history.decide()
+        if over is not None or cause in DECLARED:
+            self._same(entry, "the searcher's decision, or the horizon", over, cause)
+        elif cause == "departure":
+            departs = history.departures > self.run_departures
+            self._same(entry, "whether the run departed from its world", departs, True)
+        elif cause == "circle":
+            self._same(entry, "whether the searcher goes round in circles", circled, True)
+        elif cause not in LIMITS:
+            raise LedgerError(f"it ended for no known cause: {cause!r}", seq=entry.seq)
+        self.run_departures = history.departures
 
     def chain(self, entry: Entry) -> Chain:
         """The theorem that the accepted rewrites lead from the chapter's first program to the head."""

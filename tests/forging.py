@@ -5,20 +5,23 @@ from __future__ import annotations
 import copy
 import re
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from dsl import syntax as s
-from dsl.codec import canonical_json, decode_json, digest
+from dsl.codec import CodecError, canonical_json, decode_json, digest
 from dsl.parser import parse_blocks, parse_machine, parse_patch
 from dsl.rewrite import Edit, Replace, derive_edits, replace_at
 from godel.evolve import Limits, SearchFile, Session, begin, check_out
 from godel.ledger import ORIGIN, Kind, derive_id
 from godel.store import Store
+
+Json = Any
 
 RLIMIT = 50_000_000
 
@@ -154,9 +157,14 @@ def real_ledger() -> Forged:
 def _real_ledger() -> Forged:
     with TemporaryDirectory() as folder, Store.open(Path(folder) / "l.db", create=True) as store:
         write_ledger(store)
-        kinds = [entry.kind.value for entry in store.entries()]
-        bodies = [decode_json(canonical_json(dict(entry.body))) for entry in store.entries()]
-        rows = store._connection.execute("SELECT digest, data FROM blobs").fetchall()
+        return read_out(store)
+
+
+def read_out(store: Store) -> Forged:
+    """What a store holds."""
+    kinds = [entry.kind.value for entry in store.entries()]
+    bodies = [decode_json(canonical_json(dict(entry.body))) for entry in store.entries()]
+    rows = store._connection.execute("SELECT digest, data FROM blobs").fetchall()
     return Forged(kinds, bodies, dict(rows))  # type: ignore[arg-type]
 
 
@@ -190,6 +198,80 @@ def patch_edits(code: s.Code, patch: str) -> tuple[Edit, ...]:
     (policy,) = parse_patch(f"agent {{ {patch} }}").slots
     slots = tuple(policy if isinstance(slot, s.Policy) else slot for slot in code.slots)
     return derive_edits(code, s.Code(slots))
+
+
+def write(path: Path, ledger: Forged) -> Path:
+    """A ledger file with honest ids."""
+    with Store.open(path, create=True) as store:
+        for number, (kind, body) in enumerate(zip(ledger.kinds, ledger.bodies, strict=True)):
+            store.append(kind, body, blobs=ledger.blobs if number == 0 else {})
+    return path
+
+
+# --- random mutants ------------------------------------------------------------------------------
+
+GONE = object()
+
+
+def places(value: Json, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Json]]:
+    """Everything in a value with where it stands."""
+    if path:
+        yield path, value
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()  # fmt: skip
+    for key, below in pairs:
+        yield from places(below, (*path, key))
+
+
+def mutant_of(rng: Random, value: Json) -> Json:
+    """Something else."""
+    choices: list[Json] = [
+        *(None, True, False, 0, 1, -1, 17, 2**53 - 1, "", "x", "1", "0", "-1/3", "ab" * 32, "\ud800"),
+        *([], {}, [1], {"a": 1}, [[[[]]]], GONE, GONE),
+    ]  # fmt: skip
+    match value:
+        case bool():
+            choices += [not value, int(value)] * 3
+        case int():
+            choices += [value + 1, value - 1, -value, str(value)] * 2
+        case str():
+            choices += [value + "0", value[:-1], value[::-1], value.upper(), f"-{value}"] * 2
+        case list():
+            choices += [value + value, value[:-1], value[::-1]] * 3
+        case dict():
+            choices += [{**value, "extra": 1}, dict(list(value.items())[1:])] * 3
+    return rng.choice(choices)
+
+
+def put(body: Json, path: tuple[Any, ...], value: Json) -> None:
+    """Change what stands at a place."""
+    for key in path[:-1]:
+        body = body[key]
+    if value is GONE:
+        del body[path[-1]]
+    else:
+        body[path[-1]] = value
+
+
+def alike(one: Json, other: Json) -> bool:
+    """Whether two values are the same JSON."""
+    try:
+        return canonical_json(one) == canonical_json(other)
+    except CodecError:
+        return False
+
+
+def name_of(path: tuple[Any, ...]) -> str:
+    """A place without numbers."""
+    return ".".join("*" if isinstance(key, int) else key for key in path)
+
+
+def takes_free_along(value: Json, mutant: Json, where: str, free: set[str]) -> bool:
+    """Whether two objects differ in free places only."""
+    if not isinstance(value, dict) or not isinstance(mutant, dict):
+        return False
+    keys = value.keys() | mutant.keys()
+    changed = {k for k in keys if not alike(value.get(k, GONE), mutant.get(k, GONE))}
+    return all(f"{where}.{key}" in free for key in changed)
 
 
 __all__ = ["Forged", "open_rows", "real_ledger", "replace_at", "search_of", "write_ledger"]

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from cli import godel
-from forging import Forged
+from forging import Forged, read_out
 
-from dsl.codec import canonical_json, decode_json
+from dsl.codec import canonical_json
 from dsl.parser import parse_machine
 from godel.evolve import Limits, SearchFile, Session, begin
 from godel.ledger import Kind, LedgerError
@@ -34,10 +34,7 @@ def ledger(name: str) -> Forged:
         search = SearchFile(machine.search, machine.searcher, own=True)
         begin(store, machine, search, source=text, seed=0, kind=Kind.GENESIS)
         Session.resume(store, rlimit=RLIMIT, threads=1).evolve(Limits(), lambda entry: None)
-        kinds = [entry.kind.value for entry in store.entries()]
-        bodies = [decode_json(canonical_json(dict(entry.body))) for entry in store.entries()]
-        rows = store._connection.execute("SELECT digest, data FROM blobs").fetchall()
-    return Forged(kinds, bodies, dict(rows))  # type: ignore[arg-type]
+        return read_out(store)
 
 
 def best() -> Forged:

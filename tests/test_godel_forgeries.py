@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from random import Random
@@ -13,7 +13,22 @@ from typing import Any, cast
 
 import pytest
 from cli import Done, godel
-from forging import SEARCH, TRACK, Forged, open_rows, real_ledger, search_of
+from forging import (
+    GONE,
+    SEARCH,
+    TRACK,
+    Forged,
+    alike,
+    mutant_of,
+    name_of,
+    open_rows,
+    places,
+    put,
+    real_ledger,
+    search_of,
+    takes_free_along,
+    write,
+)
 from kernel_cases import NOWHERE
 
 from dsl import syntax as s
@@ -35,7 +50,6 @@ from godel.cli.describe import describe_entry
 from godel.evolve import SearchFile
 from godel.ledger import Kind, LedgerError, derive_id
 from godel.prooffile import ProofFile, check_proof, decode_proof, encode_proof
-from godel.store import Store
 from godel.verify import verify
 from proofs.kernel.chapter import Chapter
 from proofs.kernel.theorem import CertificateError
@@ -602,14 +616,6 @@ def test_rows_that_are_moved_taken_out_or_put_in_are_seen() -> None:
             verify(open_rows(cast(Any, forged), blobs))
 
 
-def write(path: Path, ledger: Forged) -> Path:
-    """A ledger file with honest ids."""
-    with Store.open(path, create=True) as store:
-        for number, (kind, body) in enumerate(zip(ledger.kinds, ledger.bodies, strict=True)):
-            store.append(kind, body, blobs=ledger.blobs if number == 0 else {})
-    return path
-
-
 def run(path: Path, *arguments: str) -> Done:
     """The command line on a ledger."""
     return godel("--store", path, *arguments)
@@ -668,64 +674,10 @@ FREE = {
         *("costs.kernel_steps", "edits.*.slot", "edits.*.expected", "edits.*.position"),
         "edits.*.code.*",  # of an edit that fits nowhere
     },
-    "empty": {"rlimit", "versions.solver", "costs.rlimit", "costs.family_steps", "costs.kernel_steps"},
+    "empty": {"rlimit", "versions.solver"},
     "checkout": {"versions.solver"},
     "ended": {"versions.solver", "optimality"},
 }  # fmt: skip
-
-GONE = object()
-
-
-def places(value: Json, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Json]]:
-    """Everything in a value with where it stands."""
-    if path:
-        yield path, value
-    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()  # fmt: skip
-    for key, below in pairs:
-        yield from places(below, (*path, key))
-
-
-def mutant_of(rng: Random, value: Json) -> Json:
-    """Something else."""
-    choices: list[Json] = [
-        *(None, True, False, 0, 1, -1, 17, 2**53 - 1, "", "x", "1", "0", "-1/3", "ab" * 32, "\ud800"),
-        *([], {}, [1], {"a": 1}, [[[[]]]], GONE, GONE),
-    ]  # fmt: skip
-    match value:
-        case bool():
-            choices += [not value, int(value)] * 3
-        case int():
-            choices += [value + 1, value - 1, -value, str(value)] * 2
-        case str():
-            choices += [value + "0", value[:-1], value[::-1], value.upper(), f"-{value}"] * 2
-        case list():
-            choices += [value + value, value[:-1], value[::-1]] * 3
-        case dict():
-            choices += [{**value, "extra": 1}, dict(list(value.items())[1:])] * 3
-    return rng.choice(choices)
-
-
-def put(body: Json, path: tuple[Any, ...], value: Json) -> None:
-    """Change what stands at a place."""
-    for key in path[:-1]:
-        body = body[key]
-    if value is GONE:
-        del body[path[-1]]
-    else:
-        body[path[-1]] = value
-
-
-def alike(one: Json, other: Json) -> bool:
-    """Whether two values are the same JSON."""
-    try:
-        return canonical_json(one) == canonical_json(other)
-    except CodecError:
-        return False
-
-
-def name_of(path: tuple[Any, ...]) -> str:
-    """A place without numbers."""
-    return ".".join("*" if isinstance(key, int) else key for key in path)
 
 
 @pytest.mark.parametrize("chunk", range(4))
@@ -752,15 +704,6 @@ def test_random_mutant_is_refused_or_touches_what_is_free(chunk: int) -> None:
             seed, ledger.kinds[number], where, value, mutant,
         )  # fmt: skip
     assert refused >= 75
-
-
-def takes_free_along(value: Json, mutant: Json, where: str, free: set[str]) -> bool:
-    """Whether two objects differ in free places only."""
-    if not isinstance(value, dict) or not isinstance(mutant, dict):
-        return False
-    keys = value.keys() | mutant.keys()
-    changed = {k for k in keys if not alike(value.get(k, GONE), mutant.get(k, GONE))}
-    return all(f"{where}.{key}" in free for key in changed)
 
 
 @pytest.mark.parametrize("chunk", range(4))
