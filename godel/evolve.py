@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -16,7 +16,7 @@ from dsl.rewrite import Edit, encode_edits
 from dsl.search import AGENT, APPLY, SEARCHER, STOP
 from godel.claims import encode_claim
 from godel.entries import as_text, fault_of
-from godel.families.family import Candidate, NothingProposed, Workplace
+from godel.families.family import Candidate, Candidates, NothingProposed, Workplace
 from godel.families.kinds import KINDS
 from godel.gate import (
     DEFAULT_RLIMIT,
@@ -85,7 +85,7 @@ class Session:
     store: Store
     history: History
     benches: Mapping[str, Bench]
-    _running: dict[str, tuple[str, Iterator[Candidate]]] = field(default_factory=dict)
+    _running: dict[str, tuple[str, Candidates]] = field(default_factory=dict)
 
     @classmethod
     def resume(
@@ -204,17 +204,14 @@ class Session:
         bench = self.benches[family.target]
         rlimit = min(bench.gate.rlimit, family.rlimit or bench.gate.rlimit)
         kept = keep_searcher and family.target == SEARCHER
-        reason, steps = None, 0
+        reason: str | None = None
         try:
-            candidate = None if kept else self._next_candidate(family, rlimit)
+            candidate, steps = (None, 0) if kept else self._next_candidate(family, rlimit)
         except NothingProposed as nothing:
-            candidate, steps = None, nothing.steps
-            # what can be worked out again needs no reason, and what is written without need could be forged
-            if not self.history.search.is_reproducible(tried):
-                reason = nothing.reason
+            candidate, steps, reason = None, nothing.steps, nothing.reason
             del self._running[family.name]
         if candidate is not None:
-            return self._judge(family.target, candidate, tried, self._step(tried), rlimit)
+            return self._judge(family.target, candidate, steps, tried, self._step(tried), rlimit)
         body = {
             **self._common(family.target, tried, self._step(tried), Costs(0, 0), steps, rlimit),
             "outcome": "empty",
@@ -227,11 +224,18 @@ class Session:
         step: dict[str, Json] = {"episode": None, "step": None, "try": None}
         self.history.tasks[task].drop()
         rlimit = self.benches[task].gate.rlimit
-        return self._judge(task, Candidate(edits, note, 0), "file", step, rlimit)
+        return self._judge(task, Candidate(edits, note, 0), 0, "file", step, rlimit)
 
     def _judge(
-        self, task: str, candidate: Candidate, family: str, step: Mapping[str, Json], rlimit: int
+        self,
+        task: str,
+        candidate: Candidate,
+        steps: int,
+        family: str,
+        step: Mapping[str, Json],
+        rlimit: int,
     ) -> Entry:
+        """The entry of a candidate that it took so many steps to think of."""
         gate = self.benches[task].gate
         old = self.history.load_code(self.history.tasks[task].base)
         verdict = gate.judge(old, candidate.edits, rlimit=rlimit)
@@ -245,7 +249,7 @@ class Session:
                 kind = Kind.HELD
         outcome = "accepted" if kind is Kind.HELD else kind.value
         body = {
-            **self._common(task, family, step, verdict.costs, candidate.steps, rlimit),
+            **self._common(task, family, step, verdict.costs, steps, rlimit),
             "note": as_text(candidate.note),
             "edits": encode_edits(candidate.edits),
             "slots": edited_slots(candidate.edits),
@@ -380,8 +384,10 @@ class Session:
         }
         return body, {result: encode_tree(code), digest(data): data}
 
-    def _next_candidate(self, family: FamilyDeclaration, rlimit: int) -> Candidate | None:
-        """The family's next candidate for its base that was not judged before with as much effort."""
+    def _next_candidate(
+        self, family: FamilyDeclaration, rlimit: int
+    ) -> tuple[Candidate | None, int]:
+        """The family's next candidate for its base that was not judged before with as much effort, and the work it took."""
         lineage, bench = self.history.tasks[family.target], self.benches[family.target]
         base = lineage.base
         running = self._running.get(family.name)
@@ -392,11 +398,17 @@ class Session:
             self._running[family.name] = running
         tried = lineage.tried.get(base, {})
         code = self.history.load_code(base)
-        for candidate in running[1]:
+        steps = 0
+        while True:
+            try:
+                candidate = next(running[1])
+            except StopIteration as end:
+                # a second time nothing is done, and nothing returned
+                return None, steps + (end.value or 0)
+            steps += candidate.steps
             key = candidate_key(result_of(code, candidate.edits), encode_edits(candidate.edits))
             if tried.get(key, -1) < rlimit:
-                return candidate
-        return None
+                return candidate, steps
 
     def end(self, cause: str) -> Entry:
         """Close the run, with the theorem about how far the installed code is from the best."""

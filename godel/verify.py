@@ -185,12 +185,10 @@ class _Verifier:
         self._same(entry, "departures", departed, body["departures"])
 
     def _nothing(self, entry: Entry, body: Mapping[str, Any], repeats: bool) -> None:
-        """Where nothing is proposed nothing is judged; only a command from outside has steps and a reason of its own."""
-        costs = body["costs"]
-        steps, reason = (0, None) if repeats else (costs["family_steps"], body["reason"])
-        self._same(entry, "the reason", reason, body["reason"])
-        found = {"rlimit": 0, "family_steps": steps, "kernel_steps": 0}
-        self._same(entry, "the costs", found, costs)
+        """Where nothing is proposed nothing is judged; only a command from outside has a reason of its own."""
+        self._same(entry, "the reason", None if repeats else body["reason"], body["reason"])
+        judged = [body["costs"]["rlimit"], body["costs"]["kernel_steps"]]
+        self._same(entry, "the costs", [0, 0], judged)
 
     def _decision(self, entry: Entry, body: Mapping[str, Any], task: str) -> None:
         """The searcher must have decided as recorded, from reports worked out here."""

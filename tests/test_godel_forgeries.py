@@ -674,7 +674,7 @@ FREE = {
         *("costs.kernel_steps", "edits.*.slot", "edits.*.expected", "edits.*.position"),
         "edits.*.code.*",  # of an edit that fits nowhere
     },
-    "empty": {"rlimit", "versions.solver"},
+    "empty": {"rlimit", "versions.solver", "costs.family_steps"},
     "checkout": {"versions.solver"},
     "ended": {"versions.solver", "optimality"},
 }  # fmt: skip

@@ -21,7 +21,7 @@ from dsl.rewrite import Edit, replace_at
 from dsl.scope import ScopeBuilder
 from dsl.types import Bool, Type, without_ranges
 from godel.families.bank import Bank, Sight, Term
-from godel.families.family import Candidate, Family, Workplace
+from godel.families.family import Candidate, Candidates, Family, Workplace
 from godel.families.rule import put
 from godel.families.scratch import EPSILON, Scratch, scratch_of
 from godel.families.trial import UNTRIED, Trials
@@ -48,12 +48,12 @@ def enumerate(
     at most `tries` programs are tried and `candidates` proposed.
     """
 
-    def propose(workplace: Workplace, program: Program) -> Iterator[Candidate]:
+    def propose(workplace: Workplace, program: Program) -> Candidates:
         try:
             scratch = scratch_of(workplace, program)
             trials = Trials(workplace, program)
         except UNTRIED:
-            return
+            return 0
         found = _Enumeration(scratch, program, nodes, literals)
         gains: list[tuple[float, int, _Try]] = []
         for attempt in _chosen(found.attempts(), tries):
@@ -65,6 +65,7 @@ def enumerate(
         for _, _, attempt in gains[:candidates]:
             yield Candidate(attempt.edits, attempt.note, steps)
             steps = 0
+        return steps
 
     return propose
 

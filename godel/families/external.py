@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dsl.codec import Json
@@ -16,7 +16,7 @@ from dsl.errors import DslError
 from dsl.machine import Program
 from dsl.rewrite import Edit
 from godel.entries import as_text
-from godel.families.family import Candidate, Family, NothingProposed, Workplace
+from godel.families.family import Candidate, Candidates, Family, NothingProposed, Workplace
 from godel.families.question import write_question
 from godel.patch import edits_of, read_block, read_json
 from godel.process import Bounds, Ran, find_command, run_command
@@ -44,7 +44,7 @@ def external(
     bounds = Bounds(seconds, megabytes, candidates)
     passed = (*PASSED_ON, *shlex.split(variables))
 
-    def propose(work: Workplace, program: Program) -> Iterator[Candidate]:
+    def propose(work: Workplace, program: Program) -> Candidates:
         if work.commands is None:
             raise PermissionError(f"nobody has given leave to run `{command}`")
         unread: list[Json] = []
@@ -61,6 +61,7 @@ def external(
             if not answers:
                 raise NothingProposed(_reason(ran, unread), steps)
             yield from answers
+        return 0
 
     return propose
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -29,10 +29,10 @@ class Candidate:
 
 
 class NothingProposed(Exception):
-    """A family has nothing to propose now; `steps` is the work done since the last candidate.
+    """A family has nothing to propose now, but may have if it is asked again, when it is made anew.
 
-    Raised in the place of a candidate; who asks again makes the family anew. The reason is recorded where a command was
-    asked, since it cannot be worked out again.
+    `steps` is the work done since the last candidate. The reason, where there is one, is recorded,
+    since it cannot be worked out again.
     """
 
     def __init__(self, reason: str | None, steps: int) -> None:
@@ -59,6 +59,8 @@ class Workplace:
     scratch: tuple[str, Scratch] | None = field(default=None, repr=False)
 
 
-Family: TypeAlias = Callable[[Workplace, Program], Iterator[Candidate]]
-"""Candidates for a program, best first; when they end, nothing is left. They are the same whenever a program is the same,
-but for families of a kind that says otherwise."""
+Candidates: TypeAlias = Generator[Candidate, None, int]
+"""Candidates, best first; when they end, nothing is left, and what is returned is the work done since the last one."""
+Family: TypeAlias = Callable[[Workplace, Program], Candidates]
+"""Candidates for a program. They are the same whenever a program is the same, but for families of a kind that says
+otherwise."""

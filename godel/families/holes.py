@@ -19,7 +19,7 @@ from dsl.polynomial import Weight, substitute
 from dsl.rewrite import Edit, RewriteError, derive_edits
 from dsl.syntax import count_nodes
 from dsl.types import show_value
-from godel.families.family import Candidate, Family, Workplace
+from godel.families.family import Candidate, Candidates, Family, Workplace
 from godel.families.scratch import EPSILON
 from godel.families.sketch import Needed, Sketch, read_sketch
 from godel.families.trial import UNTRIED, Trials, Tried
@@ -59,15 +59,16 @@ _Leaves: TypeAlias = "list[tuple[Decision | None, tuple[Assignment, ...]]]"
 def holes(*, sketch: str, effort: int = 20_000_000, solutions: int = 12) -> Family:
     """The family with these settings: Z3's limit for one question, and how many answers are looked for."""
 
-    def propose(workplace: Workplace, program: Program) -> Iterator[Candidate]:
+    def propose(workplace: Workplace, program: Program) -> Candidates:
         try:
             filling = _Filling(workplace, read_sketch(sketch, program), program)
             found = filling.solve(effort, solutions)
         except (DslError, RewriteError, EvaluationFault, *UNTRIED):
-            return
+            return 0
         for solution in reversed(found):
             steps, filling.steps = filling.steps, 0
             yield Candidate(solution.edits, solution.note, steps)
+        return filling.steps
 
     return propose
 

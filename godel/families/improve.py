@@ -17,7 +17,7 @@ from dsl.errors import DslError
 from dsl.machine import ActionTuple, Program
 from dsl.rewrite import Edit, RewriteError, apply_rewrite
 from godel.families.decisions import Decisions, Situation
-from godel.families.family import Candidate, Family, Workplace
+from godel.families.family import Candidate, Candidates, Family, Workplace
 from godel.families.patches import edit_decisions
 from godel.families.scratch import EPSILON, Choice, Played, Scores, Scratch, scratch_of
 from proofs.explicit import TooLarge
@@ -38,21 +38,22 @@ def improve(*, states: str | int, rounds: int = 100, width: int = 4) -> Family:
     """
     shapes: Mapping[str | int, _Shape] = {1: _one, "one": _one, "region": _region, "all": _all}
 
-    def candidates(workplace: Workplace, program: Program) -> Iterator[Candidate]:
+    def candidates(workplace: Workplace, program: Program) -> Candidates:
         try:
             trial = _Trial(workplace, program, rounds, width)
         except (TooLarge, CertificateError):
-            return
+            return 0
         before, failed = 0, 0
         for choice, note in shapes[states](trial):
             edits = trial.edits(choice, everywhere=states == "all")
             if edits is None:
                 failed += 1
                 if failed >= FAILED_MAX:
-                    return
+                    break
                 continue
             yield Candidate(edits, note, trial.steps - before)
             before, failed = trial.steps, 0
+        return trial.steps - before
 
     return candidates
 

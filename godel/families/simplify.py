@@ -17,7 +17,7 @@ from dsl.machine import Program
 from dsl.rewrite import Edit, Replace, RewriteError, apply_rewrite, replace_at
 from dsl.scope import names_read, order
 from godel.families.expression_rules import FLIPPED
-from godel.families.family import Candidate, Family, Workplace
+from godel.families.family import Candidate, Candidates, Family, Workplace
 from godel.families.rule import LEAVES, Bindings, Context, Rule, number_literal
 from godel.families.rules import CONDITIONS, RULES
 
@@ -30,7 +30,7 @@ def simplify() -> Family:
     return _propose
 
 
-def _propose(workplace: Workplace, program: Program) -> Iterator[Candidate]:
+def _propose(workplace: Workplace, program: Program) -> Candidates:
     """Every firing that checks, each resulting code once: sound rules first, then by the likely gain in utility."""
     utility = workplace.chapter.task.utility
     search = _Search(program)
@@ -40,7 +40,7 @@ def _propose(workplace: Workplace, program: Program) -> Iterator[Candidate]:
     seen = {program.digest}
     for firing in firings:
         if found == limit:
-            return
+            break
         steps += 1
         try:
             code = apply_rewrite(program.code, firing.edits)
@@ -53,6 +53,7 @@ def _propose(workplace: Workplace, program: Program) -> Iterator[Candidate]:
             continue
         yield Candidate(firing.edits, firing.note, steps)
         steps, found = 0, found + 1
+    return steps
 
 
 # --- where rules fire ----------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from dsl.types import (
     show_value,
     values,
 )
-from godel.families.family import Candidate, Family, Workplace
+from godel.families.family import Candidate, Candidates, Family, Workplace
 from godel.families.patches import edit_entries
 from godel.families.trial import UNTRIED, Trials
 
@@ -47,17 +47,18 @@ def tune(*, pairs: int = 500, tables: int = 64, candidates: int = 32) -> Family:
     `candidates` are proposed of single numbers, and as many of pairs.
     """
 
-    def propose(workplace: Workplace, program: Program) -> Iterator[Candidate]:
+    def propose(workplace: Workplace, program: Program) -> Candidates:
         knobs = list(_knobs(program, tables))
         if not knobs:
-            return
+            return 0
         try:
             tuning = _Tuning(Trials(workplace, program), program)
         except UNTRIED:
-            return
+            return 0
         yield from tuning.ranked(tuning.singles(knobs), candidates)
         params = [knob for knob in knobs if knob.is_param]
         yield from tuning.ranked(tuning.pairs(params, pairs), candidates)
+        return tuning.count()
 
     return propose
 
@@ -201,8 +202,12 @@ class _Tuning:
         """What seems to gain, best first, with the work since the last candidate."""
         found = sorted((c for c in changes if c.rises), key=lambda c: -c.gain)
         for change in found[:limit]:
-            steps, self._counted = self.trials.steps - self._counted, self.trials.steps
-            yield Candidate(change.edits, change.note, steps)
+            yield Candidate(change.edits, change.note, self.count())
+
+    def count(self) -> int:
+        """The work since this was asked last."""
+        steps, self._counted = self.trials.steps - self._counted, self.trials.steps
+        return steps
 
     def singles(self, knobs: list[Knob]) -> Iterator[_Change]:
         """Other values of one number: what stands in the list, then finer steps around the best of it."""
