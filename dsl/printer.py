@@ -52,6 +52,16 @@ def print_code(code: s.Code, word: str = "agent") -> str:
     return _text(Printer(searcher=code if word == "searcher" else None).items([code], 0))
 
 
+def print_search_world(world: s.SearchWorld) -> str:
+    """The `world { … }` block of a search."""
+    return _text(Printer().items([world], 0))
+
+
+def print_search(search: s.Search) -> str:
+    """The `search { … }` block."""
+    return _text(Printer().items([search], 0))
+
+
 def print_machine(machine: s.Machine) -> str:
     """The whole file: declarations, environment, utility, requirements, agent, search, searcher."""
     printer = Printer(searcher=machine.searcher)

@@ -1,0 +1,285 @@
+"""Rates out of ledgers: exact intervals, what counts as a sample, and the world that is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from fractions import Fraction
+from math import comb
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli import godel
+from search_machines import LAMPS, machine, run, session_of
+
+from dsl import syntax as s
+from dsl.parser import parse_blocks, parse_machine
+from godel.calibrate import (
+    GRID,
+    Calibration,
+    NoRecord,
+    calibrate,
+    clopper_pearson,
+    read_records,
+)
+from godel.evolve import Limits
+from godel.searching import Search, Step
+from godel.store import Store
+from godel.suite import KINDS, make_suite
+
+DOUBT = Fraction(1, 20)
+
+
+# --- intervals -----------------------------------------------------------------------------------
+
+
+def probability(wins: int, count: int, rate: Fraction) -> Fraction:
+    """That so many of `count` trials succeed."""
+    return comb(count, wins) * rate**wins * (1 - rate) ** (count - wins)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 13, 40])
+def test_interval_holds_the_rate_with_the_stated_probability_whatever_the_rate(count: int) -> None:
+    found = [clopper_pearson(wins, count, DOUBT) for wins in range(count + 1)]
+    for k in range(0, 101):
+        rate = Fraction(k, 100)
+        covered = sum(
+            probability(wins, count, rate)
+            for wins, (low, high) in enumerate(found)
+            if low <= rate <= high
+        )
+        assert covered >= 1 - DOUBT, (count, rate)
+
+
+@pytest.mark.parametrize(
+    ("wins", "count"), [(0, 1), (3, 7), (7, 40), (39, 40), (40, 40), (200, 500)]
+)
+def test_ends_are_the_nearest_on_the_grid(wins: int, count: int) -> None:
+    low, high = clopper_pearson(wins, count, DOUBT)
+    step = Fraction(1, GRID)
+
+    def above(rate: Fraction) -> Fraction:
+        return sum((probability(k, count, rate) for k in range(wins, count + 1)), Fraction(0))
+
+    def below(rate: Fraction) -> Fraction:
+        return sum((probability(k, count, rate) for k in range(wins + 1)), Fraction(0))
+
+    assert above(low) <= DOUBT / 2 or wins == low == 0
+    assert wins == 0 or above(low + step) > DOUBT / 2
+    assert below(high) <= DOUBT / 2 or (wins, high) == (count, 1)
+    assert wins == count or below(high - step) > DOUBT / 2
+    assert low <= Fraction(wins, count) <= high
+
+
+def test_intervals_shrink_with_the_sample_and_mirror_each_other() -> None:
+    assert clopper_pearson(20, 40, DOUBT)[1] < clopper_pearson(10, 20, DOUBT)[1]
+    for wins in range(11):
+        low, high = clopper_pearson(wins, 10, DOUBT)
+        assert clopper_pearson(10 - wins, 10, DOUBT) == (1 - high, 1 - low)
+
+
+@pytest.mark.parametrize(
+    ("wins", "count", "doubt"),
+    [(2, 1, DOUBT), (-1, 3, DOUBT), (1, 2, Fraction(0)), (1, 2, Fraction(1))],
+)
+def test_what_is_no_sample_has_no_interval(wins: int, count: int, doubt: Fraction) -> None:
+    with pytest.raises(ValueError, match="trials"):
+        clopper_pearson(wins, count, doubt)
+
+
+# --- records -------------------------------------------------------------------------------------
+
+REPORTS = """
+    report fails_tidy: int 0..2
+    report fails_patch: int 0..2
+    report fails_self: int 0..1
+    report wins_patch: int 0..3
+"""
+POLICY = """
+  try = if fails_patch < 2 then patch else if fails_tidy < 1 then tidy else stop
+"""
+
+
+def lamps(name: str = "lamps", **more: Any) -> str:
+    """A machine with two lamps to switch on, each of which `patch` finds by itself."""
+    text = machine(POLICY, **{"reports": REPORTS, **more})
+    return text.replace("machine lamps", f"machine {name}")
+
+
+@contextmanager
+def ledgers(folder: Path, *texts: str) -> Iterator[list[Store]]:
+    """The ledgers of these machines, each run to its end."""
+    paths = []
+    for number, text in enumerate(texts):
+        where = folder / str(number)
+        where.mkdir()
+        with session_of(text, where) as session:
+            run(session, Limits(keep_searcher=True))
+            paths.append(next(where.glob("*.db")))
+    with ExitStack() as stack:
+        yield [stack.enter_context(Store.open(path, readonly=True)) for path in paths]
+
+
+def found(folder: Path, *texts: str, samples: int = 1) -> Calibration:
+    with ledgers(folder, *texts) as stores:
+        return calibrate(read_records(((st.entries(), st.blob) for st in stores), samples))
+
+
+def test_of_each_ledger_the_first_attempts_in_each_situation_count(tmp_path: Path) -> None:
+    one = found(tmp_path, lamps("a"), lamps("b"))
+    rates = {(r.family, r.situation): r for r in one.rates}
+    # two lamps are switched on, then there is nothing left, twice
+    assert {at: r.record.outcomes for at, r in rates.items() if at[0] == "patch"} == {
+        ("patch", (0, 0)): {"accepted": 2},
+        ("patch", (0, 1)): {"accepted": 2},
+        ("patch", (0, 2)): {"refused": 2},
+        ("patch", (1, 2)): {"empty": 2},
+    }
+    assert one.records.ledgers == 2
+    assert ("self", (0, 0)) not in rates
+    doubt = (1 - one.confidence) / len(rates)
+    for rate in one.rates:
+        assert (rate.low, rate.high) == clopper_pearson(rate.record.wins, rate.record.count, doubt)
+
+
+def test_more_samples_of_a_ledger_count_only_when_asked_for(tmp_path: Path) -> None:
+    plain = REPORTS.replace("    report wins_patch: int 0..3\n", "")
+    text = lamps().replace(REPORTS, plain)
+    (tmp_path / "x").mkdir()
+    (tmp_path / "y").mkdir()
+    once = {r.situation: r.record for r in found(tmp_path / "x", text).rates if r.family == "patch"}
+    more = {
+        r.situation: r.record
+        for r in found(tmp_path / "y", text, samples=3).rates
+        if r.family == "patch"
+    }
+    assert (once[0, 0].count, once[0, 0].skipped) == (1, 2)
+    assert (more[0, 0].count, more[0, 0].wins, more[0, 0].skipped) == (3, 2, 0)
+
+
+def test_ledgers_with_another_search_say_nothing(tmp_path: Path) -> None:
+    other = lamps().replace("int 0..2", "int 0..3")
+    with (
+        ledgers(tmp_path, lamps(), other) as stores,
+        pytest.raises(NoRecord, match="another search"),
+    ):
+        read_records(((st.entries(), st.blob) for st in stores), 1)
+    with pytest.raises(NoRecord, match="no ledger"):
+        read_records([], 1)
+
+
+# --- the world -----------------------------------------------------------------------------------
+
+
+def test_world_is_in_order_and_gives_every_rate_of_its_intervals(tmp_path: Path) -> None:
+    one = found(tmp_path, lamps("a"), lamps("b"))
+    text = f"search {{ {one.text} }}"
+    parsed = parse_blocks(text).search
+    assert parsed is not None and parsed.items[0] == one.world
+    declarations = parse_machine(LAMPS).declarations
+    search = Search(declarations, one.search)  # checks it, and proves that it is total
+    unknowns = {v.name: (v.type.low, v.type.high) for v in search.task.rationals}  # type: ignore[union-attr]
+    assert unknowns == {r.name: (r.low, r.high) for r in one.rates}
+    assert [i for i in one.world.items if isinstance(i, s.Reward | s.Done | s.Report)] == [
+        i
+        for i in _world(parse_machine(lamps()).search)
+        if isinstance(i, s.Reward | s.Done | s.Report)
+    ]
+
+
+def _world(search: s.Search | None) -> tuple[Any, ...]:
+    assert search is not None
+    return next(i.items for i in search.items if isinstance(i, s.SearchWorld))
+
+
+def test_what_was_met_is_possible_and_untried_situations_bring_nothing(tmp_path: Path) -> None:
+    with ledgers(tmp_path, lamps("a")) as stores:
+        records = read_records(((st.entries(), st.blob) for st in stores), 1)
+        one = calibrate(records)
+        search = Search(parse_machine(LAMPS).declarations, one.search)
+        program = search.chapter.program(parse_machine(lamps()).searcher)  # type: ignore[arg-type]
+        now = search.start(program)
+        for entry in stores[0].entries():
+            body: Any = entry.body
+            if body.get("try") is None:
+                continue
+            step = Step(body["try"], body["outcome"], body["gain"], body["cost"])
+            cost = body["cost"]
+            now, departed = search.follow(now, step, ())
+            assert departed == ()
+        # `tidy` was never tried after it had failed
+        assert step.tried == "tidy"
+        assert search.follow(now, Step("tidy", "accepted", 0, cost), ())[1] != ()
+        assert search.follow(now, Step("tidy", "empty", 0, cost), ())[1] == ()
+
+
+def test_families_that_rewrite_the_searcher_keep_their_declared_law(tmp_path: Path) -> None:
+    law = """
+    action try: Attempt
+    chance outcome: Outcome = match try {
+      self: { accepted: 1/7, empty: 6/7 },
+      else: { accepted: 1/2, empty: 1/2 },
+    }
+    reward = if outcome == accepted then 1 else 0
+"""
+    one = found(tmp_path, lamps(law=law))
+    assert "self:  { accepted: 1/7, empty: 6/7 }" in one.text
+    assert "accepted: 1/2" not in one.text
+
+
+# --- the verb ------------------------------------------------------------------------------------
+
+
+def test_verb_prints_the_world_and_writes_a_machine_to_adopt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("lamps.godel").write_text(lamps())
+    assert godel("evolve", "lamps.godel", "--keep-searcher").code == 0
+    shown = godel("calibrate", ".godel/lamps.db", "-o", "new.godel")
+    assert shown.code == 0, shown.err
+    assert shown.out.startswith("world {\n") and "unknown rate_patch: rat " in shown.out
+    assert "rate_patch " in shown.err and "1 of 1" in shown.err and "wrote new.godel" in shown.err
+    assert godel("check", "new.godel").code == 0
+    assert godel("revision", "new.godel").code == 0
+    assert godel("verify").code == 0
+    rates = godel("calibrate", ".godel/lamps.db", "--json").json
+    # the new chapter is what counts, and it has no attempts yet
+    assert (rates["schema"], rates["ledgers"], rates["rates"]) == ("godel/calibration/1", 1, [])
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("missing.db",), "missing.db"),
+        (("x.db", "--confidence", "1"), "between 0 and 1"),
+        (("x.db", "--samples", "0"), "0"),
+        ((), "LEDGER"),
+    ],
+)
+def test_misuse_is_said(
+    args: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = godel("calibrate", *args)
+    assert done.code == 2 and said in done.err, done.err
+
+
+# --- suites --------------------------------------------------------------------------------------
+
+
+def test_a_suite_is_the_same_for_the_same_seed_and_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert dict(make_suite(12, 3)) == dict(make_suite(12, 3))
+    assert dict(make_suite(12, 3)) != dict(make_suite(12, 4))
+    assert godel("suite", "here", "--count", "12", "--seed", "3").code == 0
+    files = sorted(Path("here").iterdir())
+    assert {f.stem: f.read_text() for f in files} == dict(make_suite(12, 3))
+    assert {f.stem.split("_")[0] for f in files} == set(KINDS) and len(KINDS) >= 3
+    assert godel("check", *files).code == 0
+    assert godel("fmt", "--check", *files).code == 0
+    again = godel("suite", "here")
+    assert again.code == 2 and "not empty" in again.err

@@ -1,0 +1,245 @@
+"""Learning a search on a suite: parts drawn by lot, one world, a proved rewrite, and a measure on machines kept apart."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from cli import godel, process
+
+from dsl.parser import parse_blocks, parse_machine
+from godel.learn import Learned, Promise, Run, Subject, learn, split
+from godel.plot import plot_learned
+from godel.store import Store
+from godel.suite import make_suite
+from godel.verify import verify
+
+SMALL = """
+search {
+  family invent = enumerate(nodes: 4, tries: 4)
+  family patch  = improve(states: all)
+  family self   = improve(target: searcher, states: one)
+  prices { cost_unit: 100 }
+  world {
+    report fails_invent: int 0..1
+    report fails_patch: int 0..1
+    report fails_self: int 0..1
+    report wins_invent: int 0..1
+    report wins_patch: int 0..1
+    action try: Attempt
+    chance outcome: Outcome = match try {
+      self: if fails_self == 0 then { accepted: 1/2, empty: 1/2 } else { empty: 1 },
+      else: { accepted: 1/2, empty: 1/2 },
+    }
+    chance cost: int 0..100 = match try { self: { 0: 1 }, else: { for i in 0..100: i: 1/101 } }
+    reward = if outcome != accepted or try == self then 0 else 40
+    done   = wins_invent + wins_patch > 0
+  }
+  utility { horizon 5  tick_price 1/100 }
+}
+searcher {
+  policy {
+    try = if fails_invent == 0 then invent
+          else if fails_patch == 0 then patch
+          else if fails_self == 0 then self
+          else stop
+  }
+}
+"""
+"""A search with two families for the agent, the dear one first."""
+
+
+def small(count: int) -> Iterator[tuple[str, str]]:
+    """Machines of a suite with the small search."""
+    for name, text in make_suite(count):
+        yield name, text[: text.index("search {")] + SMALL
+
+
+def subjects(count: int) -> list[Subject]:
+    """The same as trees."""
+    return [Subject(name, text, parse_machine(text)) for name, text in small(count)]
+
+
+def quiet(stage: str, number: int) -> None:
+    """Nobody listens."""
+
+
+def learned(folder: Path, machines: list[Subject], apart: int, confidence: Fraction) -> Learned:
+    parts = split(machines, 0, apart)
+    return learn(*parts, folder, confidence=confidence, rlimit=50_000_000, jobs=1, said=quiet)
+
+
+@pytest.fixture(scope="module")
+def sure(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Learned]:
+    """What is learned of few machines by someone who is content with little confidence."""
+    folder = tmp_path_factory.mktemp("sure")
+    return folder, learned(folder, subjects(12), 5, Fraction(1, 100))
+
+
+def test_parts_are_drawn_by_lot_and_share_nothing() -> None:
+    machines = subjects(9)
+    first, apart = split(machines, 5, 4)
+    assert (len(first), len(apart)) == (5, 4)
+    assert {m.name for m in first}.isdisjoint(m.name for m in apart)
+    assert split(list(reversed(machines)), 5, 4) == (first, apart)
+    assert any(split(machines, seed, 4) != (first, apart) for seed in range(5))
+
+
+def test_every_ledger_holds_and_is_of_the_part_it_belongs_to(sure: tuple[Path, Learned]) -> None:
+    folder, found = sure
+    names = {
+        part: {p.stem for p in (folder / part).glob("*.db")}
+        for part in ("calibration", "before", "after")
+    }
+    assert names["calibration"] == set(found.calibrated_on)
+    assert names["before"] == names["after"] == {r.name for r in found.before}
+    assert names["before"].isdisjoint(names["calibration"])
+    for path in folder.glob("**/*.db"):
+        with Store.open(path, readonly=True) as store:
+            assert verify(store).theorems > 0
+
+
+def test_rewrites_are_proved_and_the_promise_is_that_of_their_chain(
+    sure: tuple[Path, Learned],
+) -> None:
+    _, found = sure
+    assert found.rewrites and found.promise is not None
+    assert found.first != found.last
+    gains = [Fraction(e.body["claim"]["gain"]) for e in found.rewrites]  # type: ignore[index, call-overload]
+    assert found.promise.low == sum(gains) > 0
+    assert found.promise.low <= found.promise.high
+
+
+def test_worth_and_ticks_of_a_run_are_those_of_its_ledger(sure: tuple[Path, Learned]) -> None:
+    folder, found = sure
+    price, unit = Fraction(1, 100), 100
+    for part, runs, searcher in (
+        ("before", found.before, found.first),
+        ("after", found.after, found.last),
+    ):
+        for run in runs:
+            with Store.open(folder / part / f"{run.name}.db", readonly=True) as store:
+                bodies: list[Any] = [e.body for e in store.entries()]
+            attempts = [b for b in bodies if "try" in b]
+            first = [b for b in attempts if b["episode"] == 1]
+            spent = [b["costs"] for b in attempts]
+            used = sum(
+                Fraction(c["rlimit"], 20) + c["family_steps"] + c["kernel_steps"] for c in spent
+            )
+            # each decision of these policies takes some ticks of its own
+            assert 0 < run.ticks - used <= 100 * (len(attempts) + len(bodies))
+            reward = 40 * sum(b["outcome"] == "accepted" for b in first)
+            charged = unit * sum(b["cost"] for b in first)
+            assert 0 < (reward - price * charged) - run.worth <= price * 100 * (len(first) + 1)
+            assert run.attempts == len(attempts)
+            assert run.departures == sum(bool(b["departures"]) for b in first)
+            assert searcher is not None
+
+
+def test_measured_is_the_mean_over_the_machines_kept_apart() -> None:
+    def run(name: str, worth: int) -> Run:
+        return Run(name, Fraction(0), Fraction(0), Fraction(worth), Fraction(0), 0, 0)
+
+    pairs = [("a", 1, 4), ("b", 2, 1), ("c", 0, 5)]
+    found = object.__new__(Learned)
+    object.__setattr__(found, "before", tuple(run(n, old) for n, old, _ in pairs))
+    object.__setattr__(found, "after", tuple(run(n, new) for n, _, new in pairs))
+    assert found.measured == Fraction(7, 3)
+
+
+def test_where_nothing_is_proved_nothing_is_measured(tmp_path: Path) -> None:
+    # of two machines next to nothing is known with such confidence
+    found = learned(tmp_path, subjects(3), 1, Fraction(999, 1000))
+    assert (found.rewrites, found.promise, found.before) == ((), None, ())
+    assert found.first == found.last
+
+
+def test_plot_is_the_same_each_time_and_well_formed(
+    sure: tuple[Path, Learned], tmp_path: Path
+) -> None:
+    _, found = sure
+    plot_learned(found, tmp_path / "a.svg")
+    plot_learned(found, tmp_path / "b.svg")
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    tree = ElementTree.parse(tmp_path / "a.svg")
+    words = {e.text for e in tree.iter() if e.tag.endswith("text")}
+    assert {"first searcher", "learned searcher", "measured mean"} <= words
+    with pytest.raises(ValueError, match="nothing"):
+        plot_learned(replace(found, promise=None), tmp_path / "c.svg")
+    assert isinstance(found.promise, Promise)
+
+
+# --- the verb ------------------------------------------------------------------------------------
+
+
+def test_verb_writes_what_it_learned(sure: tuple[Path, Learned], tmp_path: Path) -> None:
+    (tmp_path / "worlds").mkdir()
+    for name, text in small(12):
+        (tmp_path / "worlds" / f"{name}.godel").write_text(text)
+    args = ("learn", "worlds", "--apart", "5", "--confidence", "1/100")
+    done = process(*args, "-j", "2", cwd=tmp_path)
+    assert done.code == 0, done.err
+    folder = tmp_path / "learned"
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["rewrites"] and summary["promise"] and len(summary["machines"]) == 5
+    rows = list(csv.DictReader((folder / "table.csv").read_text().splitlines()))
+    assert [r["machine"] for r in rows] == [m["name"] for m in summary["machines"]]
+    ticks = [Fraction(r["ticks_before"]) for r in rows]
+    assert sum(ticks) / len(ticks) == Fraction(summary["before"]["ticks"])
+    blocks = parse_blocks((folder / "search.godel").read_text())
+    assert blocks.search is not None and blocks.searcher is not None
+    assert "promised" in done.out and "measured" in done.out
+    # two processes at once, or one: the same to the last byte
+    one, found = sure
+    assert blocks.searcher == found.last
+    assert summary["rewrites"] == [e.id for e in found.rewrites]
+    assert Fraction(summary["measured"]) == found.measured
+    plot_learned(found, tmp_path / "one.svg")
+    assert (folder / "plot.svg").read_bytes() == (tmp_path / "one.svg").read_bytes()
+    for path in sorted(one.glob("**/*.db")):
+        assert head_of(path) == head_of(folder / path.relative_to(one))
+
+
+def head_of(path: Path) -> str:
+    """The last entry of a ledger, whose id speaks for all before it."""
+    with Store.open(path, readonly=True) as store:
+        head = store.head()
+        assert head is not None
+        return head.id
+
+
+def test_misuse_is_said_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert godel("suite", "worlds", "--count", "3").code == 0
+
+    def said(*args: str) -> str:
+        done = godel("learn", *args)
+        assert done.code in (2, 3), done
+        assert not Path("learned").exists()
+        return done.err
+
+    assert "no machine files" in said("nowhere")
+    assert "cannot be parted" in said("worlds", "--apart", "3")
+    assert "between 0 and 1" in said("worlds", "--confidence", "1")
+    Path("full").mkdir()
+    Path("full/x").touch()
+    assert "not empty" in said("worlds", "-o", "full")
+    one = Path("worlds/walk_0.godel")
+    text = one.read_text()
+    one.write_text(text.replace("horizon 8", "horizon 9"))
+    assert "another search" in said("worlds")
+    one.write_text(text[: text.index("search {")])
+    assert "no search of its own" in said("worlds")
+    one.write_text(text.replace("machine walk_0", "machine heat_1"))
+    assert "are called heat_1" in said("worlds")
+    one.write_text("machine")
+    assert "error[G" in said("worlds")
