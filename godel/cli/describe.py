@@ -53,7 +53,9 @@ def describe_entry(entry: Entry, *, verbose: bool = False, taken: int = 0) -> st
     lines = [f"{head} {_fitted(_summary(entry, body), taken)}  {shown_id(entry.id)}"]
     below_it = details(entry) if verbose else []
     reason = _reason(entry, body)
-    lines += [f"{'':{INDENT}}{line}" for line in ([reason] if reason else []) + below_it]
+    said = [reason] if reason else []
+    said += [f"departure: {text}" for text in body.get("departures", ())]
+    lines += [f"{'':{INDENT}}{line}" for line in said + below_it]
     return "\n".join(lines)
 
 
