@@ -26,7 +26,7 @@ def pytest_collection_finish() -> None:
     """Thousands of tests stay to the end: the garbage collector need not walk over them again and again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(20_000, 10, 10)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
