@@ -27,6 +27,18 @@ DIGITS_MAX = 200_000
 SAFE_INTEGER = 2**53
 DEPTH_MAX = 1_000
 TREE_DEPTH_MAX = 256
+MANY = 256
+"""So many parts of a value may be looked at without asking whether some are the same object."""
+
+
+# a value in itself is refused before, as one that is nested too deeply
+_ENCODER = json.JSONEncoder(
+    sort_keys=True,
+    ensure_ascii=True,
+    separators=(",", ":"),
+    allow_nan=False,
+    check_circular=False,
+)
 
 
 class CodecError(ValueError):
@@ -40,9 +52,7 @@ def canonical_json(value: Json) -> bytes:
     """The one byte string that stands for a value; refuses floats, big integers and keys that are not strings."""
     try:
         _require_plain(value)
-        text = json.dumps(
-            value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False
-        )
+        text = _ENCODER.encode(value)
     except RecursionError:
         raise CodecError("nested too deeply") from None
     return text.encode("ascii")
@@ -80,8 +90,10 @@ def _require_plain(value: Any) -> None:
                 raise CodecError("an integer beyond 2^53 must be written as a string")
         if not kinds & _HOLDERS:
             return
-        # what stands in several places is looked at once
-        holders = {id(v): v for v in level if type(v) in _HOLDERS}.values()
+        holders = [v for v in level if type(v) in _HOLDERS]
+        if len(holders) > MANY:
+            # what stands in several places is looked at once
+            holders = list({id(v): v for v in holders}.values())
         below: list[Any] = []
         for holder in holders:
             if type(holder) is dict:

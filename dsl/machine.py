@@ -279,14 +279,23 @@ class Task:
         actions: ActionTuple,
         unknowns: UnknownTuple = (),
         reply: ReplyTuple = (),
+        drawn: Mapping[str, Value] | None = None,
     ) -> Iterator[Draw]:
-        """Each joint value of the chance variables, its weight, the reward and the next state."""
+        """Each joint value of the chance variables, its weight, the reward and the next state.
+
+        Only those that agree with what is `drawn`, values of chance variables by name.
+        """
         local = self._step_locals(state, actions, unknowns)
         local.update(zip((v.name for v in self.adversaries), reply, strict=True))
-        return self._step(0, local, Fraction(1), Evaluator(self.names))
+        return self._step(0, local, Fraction(1), Evaluator(self.names), drawn or {})
 
     def _step(
-        self, index: int, local: Locals, weight: Weight, evaluator: Evaluator
+        self,
+        index: int,
+        local: Locals,
+        weight: Weight,
+        evaluator: Evaluator,
+        wanted: Mapping[str, Value],
     ) -> Iterator[Draw]:
         stages = self._stages()
         while index < len(stages):
@@ -298,8 +307,11 @@ class Task:
                     drawn = evaluator.distribution(stage.item.dist, local)
                 for value, w in drawn:
                     require_range(stage.kind, value, stage.key, stage.item.dist)
+                    if wanted.get(stage.key, value) != value:
+                        continue
                     joint = w if weight == 1 else weight * w
-                    yield from self._step(index, {**local, stage.key: value}, joint, evaluator)
+                    below = {**local, stage.key: value}
+                    yield from self._step(index, below, joint, evaluator, wanted)
                 return
             value = evaluator.value(stage.item.value, local)
             if isinstance(stage.item, s.Next):

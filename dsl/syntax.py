@@ -960,13 +960,17 @@ def _child_fields(node: Node) -> tuple[str, ...]:
 def children(node: Node) -> tuple[Node, ...]:
     """The nodes directly below, in order; types are no part of the rewritable tree."""
     found: list[Node] = []
-    for name in _child_fields(node):
+    cls: Any = type(node)
+    for name in _fields_of(cls):
         value = getattr(node, name)
         if isinstance(value, Node):
-            found.append(value)
+            if not isinstance(value, TYPE_NODES):
+                found.append(value)
         elif isinstance(value, tuple):
-            found.extend(v for v in value if isinstance(v, Node))
-    return tuple(n for n in found if not isinstance(n, TYPE_NODES))
+            for part in value:
+                if isinstance(part, Node) and not isinstance(part, TYPE_NODES):
+                    found.append(part)
+    return tuple(found)
 
 
 def with_children(node: Node, new: tuple[Node, ...]) -> Node:

@@ -26,7 +26,10 @@ Parts: TypeAlias = list[Any]
 
 def over(parts: Parts) -> Span:
     """The stretch from the first part to the last."""
-    return parts[0].span.to(parts[-1].span)  # type: ignore[no-any-return]
+    first, last = parts[0], parts[-1]
+    if first is last and type(first) is Token:
+        return first.span
+    return first.span.to(last.span)  # type: ignore[no-any-return]
 
 
 def over_named(parts: Parts, *names: Any) -> NamedSpan:

@@ -201,14 +201,12 @@ class Search:
         for unknowns, state in now.support:
             for reply in self.task.replies(state, tried, unknowns):
                 chosen = dict(zip((v.name for v in self.task.adversaries), reply, strict=True))
-                for values, weight, _, successor in self.task.draws(state, tried, unknowns, reply):
-                    drawn = {
-                        **chosen,
-                        **dict(zip((v.name for v in self.task.chances), values, strict=True)),
-                    }
-                    if weight != 0 and all(drawn.get(n, x) == x for n, x in real.items()):
-                        if self._agrees(successor, reports):
-                            found.add((unknowns, successor))
+                if any(chosen.get(n, x) != x for n, x in real.items()):
+                    continue
+                draws = self.task.draws(state, tried, unknowns, reply, real)
+                for _, weight, _, successor in draws:
+                    if weight != 0 and self._agrees(successor, reports):
+                        found.add((unknowns, successor))
             if len(found) > SUPPORT_MAX:
                 return None, ()
         if found:

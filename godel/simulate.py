@@ -150,6 +150,22 @@ Drawn: TypeAlias = tuple[list[int], int, list[_T]]
 """Cumulated integer weights, their sum, and what is drawn."""
 
 
+class _Spot:
+    """A pair, with the steps to go where the adversary's replies depend on them, and what one step from it may bring.
+
+    `ends` is None until the spot is reached, and empty where the episode ends there.
+    """
+
+    __slots__ = ("bits", "ends", "following", "left", "pair", "rewards", "whole")
+
+    def __init__(self, pair: Pair, left: int) -> None:
+        self.pair, self.left = pair, left
+        self.ends: list[int] | None = None
+        self.whole, self.bits = 0, 0
+        self.rewards: list[float] = []
+        self.following: list[_Spot] = []
+
+
 class _Runner:
     """Plays episodes in one world."""
 
@@ -161,6 +177,7 @@ class _Runner:
             zip((v.name for v in program.task.rationals), world.rationals, strict=True)
         )
         self._tables: dict[tuple[Pair, Reply], Drawn[tuple[float, Pair]]] = {}
+        self._spots: dict[tuple[Pair, int], _Spot] = {}
         self._replies = _best_replies(chapter, program, world)
         starts = program.task.start_states(world.starts, world.unknowns)
         memory = program.memory_start
@@ -174,28 +191,54 @@ class _Runner:
 
     def episode(self, limit: int, g: float) -> float:
         """One return."""
-        pair = self._draw(self._starts)
+        draw = self.random.getrandbits
+        ends, whole, pairs = self._starts
+        spot = self._spot(pairs[bisect_right(ends, self.random.randrange(whole))], limit)
         total, weight = 0.0, 1.0
         for step in range(limit):
-            if self.task.is_done(pair[0], self.world.unknowns):
-                return total
-            reply = self._reply(pair, limit - step)
-            key = pair, reply
-            if key not in self._tables:
-                self._tables[key] = self._step(pair, reply)
-            reward, pair = self._draw(self._tables[key])
-            total += weight * reward
+            if not spot.ends:
+                if spot.ends is None:
+                    self._reach(spot)
+                if not spot.ends:
+                    self.steps += step
+                    return total
+            # as `randrange` draws
+            drawn = draw(spot.bits)
+            while drawn >= spot.whole:
+                drawn = draw(spot.bits)
+            chosen = bisect_right(spot.ends, drawn)
+            total += weight * spot.rewards[chosen]
             weight *= g
-            self.steps += 1
+            spot = spot.following[chosen]
+        self.steps += limit
         self.was_cut = True
         return total
+
+    def _spot(self, pair: Pair, left: int) -> _Spot:
+        key = pair, left if len(self._replies) > 1 else 0
+        if key not in self._spots:
+            self._spots[key] = _Spot(*key)
+        return self._spots[key]
+
+    def _reach(self, spot: _Spot) -> None:
+        """Work out one step from a spot."""
+        if self.task.is_done(spot.pair[0], self.world.unknowns):
+            spot.ends = []
+            return
+        key = spot.pair, self._reply(spot.pair, spot.left)
+        if key not in self._tables:
+            self._tables[key] = self._step(*key)
+        spot.ends, spot.whole, found = self._tables[key]
+        spot.bits = spot.whole.bit_length()
+        spot.rewards = [reward for reward, _ in found]
+        spot.following = [self._spot(pair, spot.left - 1) for _, pair in found]
 
     def _reply(self, pair: Pair, left: int) -> Reply:
         """What the adversary does with so many steps left: as the bound from above names it, else the first it may."""
         task = self.program.task
         if not task.adversaries and not task.rates:
             return Reply()
-        layer = min(left, len(self._replies)) - 1
+        layer = max(0, min(left, len(self._replies)) - 1)
         named = self._replies[layer].get(pair) if self._replies else None
         if named is not None:
             return named
@@ -219,10 +262,6 @@ class _Runner:
             rows.append(((float(reward - cost), (o.successor, decided.memory)), weight))
         self.largest = max([self.largest, *(abs(r) for (r, _), _ in rows)])
         return _table(rows)
-
-    def _draw(self, table: Drawn[_T]) -> _T:
-        ends, whole, found = table
-        return found[bisect_right(ends, self.random.randrange(whole))]
 
 
 def _table(rows: list[tuple[_T, Fraction]]) -> Drawn[_T]:

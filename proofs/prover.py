@@ -6,10 +6,12 @@ never by the clock. A premise counts as proved only if its facts alone can be me
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from hashlib import sha256
 from typing import Any, TypeAlias, TypeVar
 
@@ -19,6 +21,9 @@ from proofs.premises import Premise
 
 MEMO_MAX = 4_096
 OUT_OF_RESOURCES = "max. resource limits exceeded"
+# parameters of glibc's mallopt
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+KEPT_MAX = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,7 @@ def _check(
 ) -> tuple[int, _Read] | Unsat | Unknown:
     """What is read of a model, with the resource units that it took; else the other answers."""
     used = 0
+    _keep_freed_memory()
     try:
         solver = z3.SimpleSolver(ctx=z3.Context())
         solver.set("random_seed", 0)
@@ -149,6 +155,17 @@ def _check(
         return Unknown(used, OUT_OF_RESOURCES if reason == "canceled" else reason)
     except z3.Z3Exception as error:
         return Unknown(used, f"Z3: {_message(error)}")
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """A context takes 16 MB; glibc is told to keep them for the next one, and not to ask the system for them anew."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return
+    mallopt(M_MMAP_THRESHOLD, 32 << 20)
+    mallopt(M_TRIM_THRESHOLD, KEPT_MAX)
 
 
 def _rlimit_used(solver: Any) -> int:

@@ -1,4 +1,4 @@
-"""Run commands: in this process, as a process of their own, and on a terminal."""
+"""Run commands: in this process, as a process of their own, and on a terminal, a real one or not."""
 
 from __future__ import annotations
 
@@ -58,6 +58,30 @@ def godel(*args: str | Path, stdin: bytes = b"") -> Done:
     finally:
         sys.stdin = before
     return Done(code, out.getvalue(), err.getvalue())
+
+
+class _Screen(StringIO):
+    """One of the two streams that a terminal shows together."""
+
+    def __init__(self, page: StringIO) -> None:
+        super().__init__()
+        self.page = page
+
+    def write(self, text: str) -> int:
+        """Put text on the page."""
+        return self.page.write(text)
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+def on_screen(*args: str) -> tuple[int, str]:
+    """Exit code and screen text of a command in this process, told that both of its streams are a terminal."""
+    page = StringIO()
+    with redirect_stdout(_Screen(page)), redirect_stderr(_Screen(page)):
+        code = run(list(args))
+    return code, page.getvalue()
 
 
 def environment(**more: str) -> dict[str, str]:

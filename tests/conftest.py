@@ -1,7 +1,8 @@
-"""Settings for all tests: `--soundness N`, hypothesis without clocks or chance, and the shares of the soundness test."""
+"""Settings for all tests: `--soundness N`, hypothesis without clocks or chance, rare collections of garbage."""
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 
 import pytest
@@ -19,6 +20,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--soundness-from", type=int, default=0, metavar="S", help="seed of the first machine (0)"
     )
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests stay to the end: the garbage collector need not walk over them again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

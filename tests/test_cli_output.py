@@ -10,12 +10,13 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
-from cli import GODEL, ROOT, environment, godel, in_terminal, process, started
+from cli import GODEL, ROOT, Done, environment, godel, in_terminal, process, started
 
 from dsl.parser import parse_machine
 from godel.cli.main import VERBS
@@ -60,9 +61,26 @@ def here(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 # --- pipes and terminals ---------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def piped(
+    template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Sequence[str]], Done]:
+    """What a command gives whose output goes into pipes, run once in a folder of its own."""
+
+    @cache
+    def run(*verb: str) -> Done:
+        folder = tmp_path_factory.mktemp("piped") / "walk"
+        shutil.copytree(template, folder)
+        return process(*verb, cwd=folder)
+
+    return lambda verb: run(*verb)
+
+
 @pytest.mark.parametrize("verb", SHOWING, ids=lambda v: " ".join(v[:2]))
-def test_in_a_pipe_output_is_plain_and_ids_are_whole(verb: list[str], here: Path) -> None:
-    done = process(*verb, cwd=here)
+def test_in_a_pipe_output_is_plain_and_ids_are_whole(
+    verb: list[str], piped: Callable[[Sequence[str]], Done]
+) -> None:
+    done = piped(verb)
     assert done.code in (0, 10)
     assert done.err == ""
     assert not ANSI.search(done.out)
@@ -71,14 +89,12 @@ def test_in_a_pipe_output_is_plain_and_ids_are_whole(verb: list[str], here: Path
 
 @pytest.mark.parametrize("verb", SHOWING, ids=lambda v: " ".join(v[:2]))
 def test_a_terminal_shows_the_same_with_short_ids_and_without_colour_where_none_is_wanted(
-    verb: list[str], here: Path
+    verb: list[str], here: Path, piped: Callable[[Sequence[str]], Done]
 ) -> None:
-    again = here.parent / "again"
-    shutil.copytree(here, again)
     code, screen = in_terminal(
         [*GODEL, *verb], cwd=here, env=environment(TERM="dumb", NO_COLOR="1", COLUMNS="300")
     )
-    done = process(*verb, cwd=again)
+    done = piped(verb)
     assert code == done.code
     assert not ANSI.search(screen)
 

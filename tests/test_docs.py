@@ -8,6 +8,7 @@ directory of the document's console blocks):
 `godel-error`   the same, but it fails with exactly the codes named on its first line, a comment
 `godel-expr`    lines `expression  # => value, n ticks` or `# => G013`, over the names of the machine above
 `console`       `$ command`, then its output with stderr; the blocks of a document share a directory that holds examples/
+                (a line that is one command of godel runs in this process, any other in a shell on a terminal)
 
 `UPDATE_GOLDEN=1` rewrites the output in console blocks.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -23,7 +25,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from cli import in_terminal
+from cli import OURS, in_terminal, on_screen
 
 from dsl import syntax as s
 from dsl.check import check_expression
@@ -174,8 +176,15 @@ def result_of(expression: str, program: Program) -> str:
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_commands_in_the_docs_print_what_is_shown(path: Path, tmp_path: Path) -> None:
+def test_commands_in_the_docs_print_what_is_shown(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     environment = prepare(path, tmp_path)
+    monkeypatch.chdir(tmp_path / "work")
+    for name in OURS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     shown = path.read_text(encoding="utf-8").splitlines()
     printed: list[str] = []
     end = 0
@@ -218,9 +227,22 @@ def run_block(block: Block, directory: Path, environment: dict[str, str]) -> Ite
         if line.startswith("$ "):
             yield line
             # as a reader sees it: on a terminal ids are short
-            code, printed = in_terminal(["sh", "-c", line[2:]], cwd=directory, env=environment)
+            words = words_of(line[2:])
+            if words is None:
+                code, printed = in_terminal(["sh", "-c", line[2:]], cwd=directory, env=environment)
+            else:
+                code, printed = on_screen(*words)
             assert "internal error" not in printed and code < 126, printed
             yield from printed.splitlines()
+
+
+def words_of(command: str) -> list[str] | None:
+    """The words of one command after `godel`; None for what needs a shell."""
+    reader = shlex.shlex(command, posix=True, punctuation_chars=True)
+    reader.whitespace_split = True
+    first, *rest = reader
+    plain = "$" not in command and not any(set(word) <= set("();<>|&") for word in rest if word)
+    return rest if first == "godel" and plain else None
 
 
 # --- coverage ------------------------------------------------------------------------------------

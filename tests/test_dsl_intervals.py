@@ -146,6 +146,7 @@ def test_intervals_cover_every_operation_on_ranges_without_ends() -> None:
 def test_code_without_gaps_has_a_value_everywhere() -> None:
     """Of random policies that may divide by nought or leave an array, those called total are total."""
     task, program = base()
+    chapter = Chapter(task.declarations)
     total = broken = 0
     for seed in range(400):
         rng = Random(seed)
@@ -157,7 +158,7 @@ def test_code_without_gaps_has_a_value_everywhere() -> None:
         )
         slots = tuple(s.Policy("main", body) if isinstance(x, s.Policy) else x for x in program.code.slots)  # fmt: skip
         try:
-            found = Chapter(task.declarations).program(cast(s.Code, s.fold_literals(s.Code(slots))))
+            found = chapter.program(cast(s.Code, s.fold_literals(s.Code(slots))))
         except (NotTotal, DslError):
             broken += 1
             continue
@@ -170,6 +171,7 @@ def test_code_without_gaps_has_a_value_everywhere() -> None:
 
 def test_gap_that_is_called_broken_is_broken_at_its_point() -> None:
     task, program = base()
+    chapter = Chapter(task.declarations)
     shown = 0
     for seed in range(400, 700):
         rng = Random(seed)
@@ -181,7 +183,7 @@ def test_gap_that_is_called_broken_is_broken_at_its_point() -> None:
             for x in program.code.slots
         )
         try:
-            Chapter(task.declarations).program(s.Code(slots))
+            chapter.program(s.Code(slots))
         except DslError:
             continue
         except NotTotal as error:

@@ -14,18 +14,15 @@ import os
 import re
 import shlex
 import shutil
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from io import StringIO
 from pathlib import Path
 
 import pytest
+from cli import on_screen
 
 from dsl.errors import DslError
 from dsl.formatter import format_source
 from dsl.parser import parse_machine, parse_patch
-from godel.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -39,22 +36,6 @@ UNSPEAKABLE = {"attack_reward.godel", "attack_utility.godel"}
 Run = Callable[[str], list[str]]
 
 
-class Screen(StringIO):
-    """Where a reader looks: on a terminal ids are short."""
-
-    def __init__(self, page: StringIO) -> None:
-        super().__init__()
-        self.page = page
-
-    def write(self, text: str) -> int:
-        """Put text on the page."""
-        return self.page.write(text)
-
-    def isatty(self) -> bool:
-        """It is one."""
-        return True
-
-
 def runner(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs commands in a fresh directory with a copy of the examples."""
     shutil.copytree(EXAMPLES, directory / "examples")
@@ -65,14 +46,10 @@ def runner(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     def run(command: str) -> list[str]:
         words = shlex.split(command.removesuffix(ECHO))
         assert words[0] == "godel", f"a session holds commands of godel only: {command}"
-        monkeypatch.setattr(sys, "argv", words)
-        printed = StringIO()
-        screen = Screen(printed)
-        with redirect_stdout(screen), redirect_stderr(printed), pytest.raises(SystemExit) as left:
-            main()
-        assert left.value.code != 1, printed.getvalue()
-        echoed = [str(left.value.code)] if command.endswith(ECHO) else []
-        return [*printed.getvalue().splitlines(), *echoed]
+        code, printed = on_screen(*words[1:])
+        assert code != 1, printed
+        echoed = [str(code)] if command.endswith(ECHO) else []
+        return [*printed.splitlines(), *echoed]
 
     return run
 

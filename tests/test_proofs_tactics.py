@@ -173,32 +173,41 @@ agent {{
 def brute_value(
     toy: Toy, number: int | None, u: int, p: Fraction, starts: tuple[int, ...]
 ) -> list[Fraction]:
-    """The values at starts: of a program, or of the best choice of actions; under a discount 120 steps, exactly."""
-    g = Fraction(1) if toy.horizon is not None else Fraction(4, 5)
+    """The values at starts: of a program, or of the best choice of actions; under a discount 150 steps."""
     rates = (Fraction(0), Fraction(1, 2)) if toy.rate else (Fraction(0),)
     # floats where there is no end: enough digits for the tolerance of the tests
-    value: dict[tuple[int, int], Any] = {(x, m): 0 for x in range(STATES) for m in range(2)}
-    exact = toy.horizon is not None
+    kind: Any = float if toy.horizon is None else Fraction
+    g, one = kind(Fraction(4, 5) if toy.horizon is None else 1), kind(1)
+
+    def moves(x: int, a: int, kept: int) -> list[tuple[Any, Any, Any, Any]]:
+        """For each reply the reward, the weight of a fall, and where falls and steps lead."""
+        return [
+            (
+                kind(toy.reward[x, a, y, u] + (p * x if toy.rational else 0)),
+                kind(toy.chance(p, w)),
+                (toy.next[1, x, a, y, u], kept),
+                (toy.next[0, x, a, y, u], kept),
+            )
+            for y, w in product(range(toy.replies), rates)
+        ]
+
+    options: dict[tuple[int, int], list[list[tuple[Any, Any, Any, Any]]]] = {}
+    for x, m in product(range(3), range(2)):
+        if number is None:
+            options[x, m] = [moves(x, a, 0) for a in range(ACTIONS)]
+        else:
+            options[x, m] = [moves(x, *toy.acts[number][x, m])]
+    value: dict[tuple[int, int], Any] = dict.fromkeys(product(range(STATES), range(2)), kind(0))
     for _ in range(toy.horizon if toy.horizon is not None else 150):
-        after: dict[tuple[int, int], Any] = {}
-        for x, m in value:
-            if x == 3:
-                after[x, m] = 0
-                continue
-            options = range(ACTIONS) if number is None else (toy.acts[number][x, m][0],)
-            best: Any = None
-            for a in options:
-                kept = 0 if number is None else toy.acts[number][x, m][1]
-                least: Any = None
-                for y, w in product(range(toy.replies), rates):
-                    q = toy.chance(p, w)
-                    pay = toy.reward[x, a, y, u] + (p * x if toy.rational else 0)
-                    fall, step = toy.next[1, x, a, y, u], toy.next[0, x, a, y, u]
-                    worth = pay + g * (q * value[fall, kept] + (1 - q) * value[step, kept])
-                    worth = worth if exact else float(worth)
-                    least = worth if least is None else min(least, worth)
-                best = least if best is None or least > best else best
-            after[x, m] = best
+        after = {place: kind(0) for place in value}
+        for place, groups in options.items():
+            after[place] = max(
+                min(
+                    pay + g * (q * value[fall] + (one - q) * value[step])
+                    for pay, q, fall, step in group
+                )
+                for group in groups
+            )
         value = after
     return [value[x, 0] for x in starts]
 
