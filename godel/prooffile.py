@@ -23,7 +23,7 @@ from dsl.codec import (
 )
 from dsl.machine import MemoryTuple, Program, StateTuple, Task, World
 from dsl.polynomial import show_weight
-from dsl.types import Value, Variable, are_values, show_value
+from dsl.types import Value, Variable, are_values, show_type, show_value
 from godel.claims import decode_moment, encode_moment, encode_world
 from proofs.certificates import decode_certificate, encode_certificate
 from proofs.kernel.certificate import (
@@ -358,6 +358,10 @@ def describe_proof(proof: ProofFile, depth: int, name: Callable[[str], str] = st
     return lines
 
 
+SEARCH_LAW = "attempts come out by the declared law of outcome, gain and cost"
+"""What every theorem about a searcher rests on beside the rest: a law that nothing proves."""
+
+
 def describe_theorem(
     statement: Statement,
     task: Task,
@@ -366,9 +370,12 @@ def describe_theorem(
 ) -> list[str]:
     """A proved statement with everything it rests on."""
     machine = f"world and utility: declarations {name(statement.declarations)}"
+    assumed: tuple[str, ...] = ASSUMPTIONS
+    if any(action.name == "try" and show_type(action.type) == "Attempt" for action in task.actions):
+        assumed = (SEARCH_LAW, *assumed)
     return [
         f"proved: {describe_statement(statement, task, name, memories)}",
-        *(f"  assuming: {text}" for text in ASSUMPTIONS),
+        *(f"  assuming: {text}" for text in assumed),
         f"  {machine}",
     ]
 

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from cli import godel
+from cli import ROOT, godel
 from search_machines import LAMPS, LAW, machine, run, session_of
 
 from dsl.check import check_machine
@@ -469,3 +469,14 @@ def test_a_world_with_reports_of_its_own_or_equations_for_them_is_refused(here: 
     for law in ("report oracle: int 0..3", "held' = 3", "state held: int 0..3 = 0"):
         with pytest.raises(DslError):
             check_machine(parse_machine(machine("try = stop", law=LAW + law)))
+
+
+def test_theorem_about_a_searcher_lists_the_law_of_attempts_among_its_assumptions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert godel("evolve", str(ROOT / "examples/self_rewrite.godel"), "--attempts", "3").code == 0
+    accepted = [e for e in godel("log", "--json").json["entries"] if e["kind"] == "accepted"]
+    by_task = {e["body"]["task"]: godel("proof", "show", e["id"]).out for e in accepted}
+    law = "assuming: attempts come out by the declared law of outcome, gain and cost"
+    assert law in by_task["searcher"] and law not in by_task["agent"]
