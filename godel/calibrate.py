@@ -194,30 +194,31 @@ class Calibration:
 
 
 def calibrate(records: Records, confidence: Fraction = CONFIDENCE) -> Calibration:
-    """Rates and world. The doubt is shared evenly among the intervals, so that all hold together.
+    """Rates and world. The doubt is shared among all situations that reports tell apart, so that all intervals hold at once.
 
-    Families that rewrite the searcher keep the law that is declared for them, since their success begins a new episode.
+    Who gets how much of it is settled before any attempt, since what is tried depends on what came before: families get the
+    same, half of that goes to their first situation, the rest evenly to the others. Families that rewrite the searcher
+    keep the law that is declared for them, since their success begins a new episode.
     """
-    situations = [
-        (family, situation, record)
-        for family in families_of(records.tree)
-        if target_of(family) == AGENT
-        for situation, record in sorted(records.by_family[family.name].items())
-        if record.count
-    ]
-    doubt = (1 - confidence) / max(1, len(situations))
+    families = [f.name for f in families_of(records.tree) if target_of(f) == AGENT]
     rates: list[Rate] = []
     taken = {i.name for i in _world_of(records.tree).items if hasattr(i, "name")}
-    for family, situation, record in situations:
-        low, high = clopper_pearson(record.wins, record.count, doubt)
-        name = "rate_" + family.name
-        name += "".join(
-            f"_{word}{n}" for word, n in zip(("failed", "won"), situation, strict=True) if n
-        )
-        while name in taken:
-            name += "_"
-        taken.add(name)
-        rates.append(Rate(name, family.name, situation, low, high, record))
+    for family in families:
+        share = (1 - confidence) / len(families)
+        fails, wins = _tops(records, family)
+        others = (fails + 1) * (wins + 1) - 1
+        for situation, record in sorted(records.by_family[family].items()):
+            doubt = (
+                share if not others else share / 2 if situation == (0, 0) else share / 2 / others
+            )
+            low, high = clopper_pearson(record.wins, record.count, doubt)
+            name = "rate_" + family
+            parts = zip(("failed", "won"), situation, strict=True)
+            name += "".join(f"_{word}{n}" for word, n in parts if n)
+            while name in taken:
+                name += "_"
+            taken.add(name)
+            rates.append(Rate(name, family, situation, low, high, record))
     world = _calibrated(records, rates)
     return Calibration(records, tuple(rates), confidence, world)
 
@@ -317,14 +318,20 @@ def _outcome_body(records: Records, family: str, rates: Sequence[Rate]) -> str:
     return _by_situation(records, family, {r.situation: law(r) for r in rates})
 
 
+def _tops(records: Records, family: str) -> Situation:
+    """The last situation of a family that its reports tell apart."""
+    reports = {v.name: v.type for v in records.search.task.observed}
+    kinds = [reports.get(f"{word}_{family}") for word in ("fails", "wins")]
+    fails, wins = (kind.high or 0 if isinstance(kind, Int) else 0 for kind in kinds)
+    return fails, wins
+
+
 def _by_situation(records: Records, family: str, laws: Mapping[Situation, str]) -> str:
     """A choice by the reports of a family; where it was never tried it is taken to bring nothing.
 
     So no theorem can rest on what nobody has seen: a searcher that goes there gains nothing by it.
     """
-    reports = {v.name: v.type for v in records.search.task.observed}
-    kinds = [reports.get(f"{word}_{family}") for word in ("fails", "wins")]
-    tops = [kind.high or 0 if isinstance(kind, Int) else 0 for kind in kinds]
+    tops = _tops(records, family)
     rows = []
     for wins in range(tops[1] + 1):
         row = [laws.get((fails, wins), "{ empty: 1 }") for fails in range(tops[0] + 1)]

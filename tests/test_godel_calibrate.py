@@ -138,8 +138,12 @@ def test_of_each_ledger_the_first_attempts_in_each_situation_count(tmp_path: Pat
     }
     assert one.records.ledgers == 2
     assert ("self", (0, 0)) not in rates
-    doubt = (1 - one.confidence) / len(rates)
+    # two families, `patch` with 12 situations, `tidy` with 3: half of a share for the first of them
+    share = (1 - one.confidence) / 2
+    doubts = {("patch", True): share / 2, ("patch", False): share / 2 / 11}
+    doubts |= {("tidy", True): share / 2, ("tidy", False): share / 2 / 2}
     for rate in one.rates:
+        doubt = doubts[rate.family, rate.situation == (0, 0)]
         assert (rate.low, rate.high) == clopper_pearson(rate.record.wins, rate.record.count, doubt)
 
 
