@@ -8,11 +8,10 @@ comes out is a proposal to a person, who adopts it by a `revision`. Loads no sol
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import groupby
-from math import comb
 from typing import Any, TypeAlias, cast
 
 from dsl import syntax as s
@@ -47,14 +46,13 @@ def clopper_pearson(wins: int, count: int, doubt: Fraction) -> tuple[Fraction, F
     if not 0 <= wins <= count or not 0 < doubt < 1:
         raise ValueError(f"{wins} of {count} trials with doubt {doubt}")
     half = doubt / 2
-    low = 0 if wins == 0 else _last(lambda k: 1 - _at_most(wins - 1, count, k) <= half)
-    high = (
-        GRID if wins == count else GRID - _last(lambda k: _at_most(wins, count, GRID - k) <= half)
-    )
+    # so many successes or more at k/GRID are so many failures or fewer at 1 - k/GRID
+    low = 0 if wins == 0 else _last(lambda k: _is_rare(count - wins, count, GRID - k, half))
+    high = GRID if wins == count else GRID - _last(lambda k: _is_rare(wins, count, GRID - k, half))
     return Fraction(low, GRID), Fraction(high, GRID)
 
 
-def _last(holds: Any) -> int:
+def _last(holds: Callable[[int], bool]) -> int:
     """The greatest number up to GRID for which something holds that holds for 0 and, once it fails, fails for good."""
     low, high = 0, GRID
     while low < high:
@@ -63,10 +61,17 @@ def _last(holds: Any) -> int:
     return low
 
 
-def _at_most(wins: int, count: int, rate: int) -> Fraction:
-    """P(X <= wins) for `count` trials at rate/GRID."""
-    total = sum(comb(count, k) * rate**k * (GRID - rate) ** (count - k) for k in range(wins + 1))
-    return Fraction(total, GRID**count)
+def _is_rare(wins: int, count: int, rate: int, bound: Fraction) -> bool:
+    """Whether P(X <= wins) <= bound, for `count` trials at rate/GRID, fewer than all of which are `wins`."""
+    other = GRID - rate
+    if other == 0:
+        return True  # all trials succeed
+    # each term of the sum from the one before it, times GRID^count
+    term = total = other**count
+    for k in range(wins):
+        term = term * ((count - k) * rate) // ((k + 1) * other)
+        total += term
+    return total * bound.denominator <= bound.numerator * GRID**count
 
 
 # --- the record ----------------------------------------------------------------------------------

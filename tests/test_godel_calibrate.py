@@ -79,6 +79,11 @@ def test_intervals_shrink_with_the_sample_and_mirror_each_other() -> None:
         assert clopper_pearson(10 - wins, 10, DOUBT) == (1 - high, 1 - low)
 
 
+def test_a_record_of_ten_thousand_attempts_is_worked_out_exactly() -> None:
+    assert clopper_pearson(5_000, 10_000, DOUBT) == (Fraction(49, 100), Fraction(51, 100))
+    assert clopper_pearson(9_999, 10_000, DOUBT) == (Fraction(999, 1000), Fraction(1))
+
+
 @pytest.mark.parametrize(
     ("wins", "count", "doubt"),
     [(2, 1, DOUBT), (-1, 3, DOUBT), (1, 2, Fraction(0)), (1, 2, Fraction(1))],
