@@ -96,7 +96,7 @@ class _Elaboration:
         required = tuple(i for i in self.search.items if isinstance(i, s.Always | s.Reach))
         environment = s.Environment(tuple(self._environment()), self.world.span)
         kept = [i for i in self.machine.items if not isinstance(i, s.Enum)]
-        read = _words([*kept, environment, self.utility, *required])
+        read = words_of([*kept, environment, self.utility, *required])
         words = read - {STOP, APPLY, *self.names, *OUTCOMES}  # these are members of its own
         enums = [
             i
@@ -463,7 +463,7 @@ def _word(pattern: s.Expr) -> str | None:
             return None
 
 
-def _words(trees: Iterable[s.Node]) -> set[str]:
+def words_of(trees: Iterable[s.Node]) -> set[str]:
     """Every name that stands anywhere in trees, types included."""
     found: set[str] = set()
     for tree in trees:

@@ -14,11 +14,12 @@ from cli import godel
 from search_machines import LAMPS, machine, run, session_of
 
 from dsl import syntax as s
-from dsl.parser import parse_blocks, parse_machine
+from dsl.parser import parse_blocks, parse_expression, parse_machine
 from godel.calibrate import (
     GRID,
     Calibration,
     NoRecord,
+    _runs,
     calibrate,
     clopper_pearson,
     read_records,
@@ -178,6 +179,27 @@ def test_ledgers_with_another_search_say_nothing(tmp_path: Path) -> None:
         read_records([], 1)
 
 
+def test_ledgers_whose_search_reads_other_constants_say_nothing(tmp_path: Path) -> None:
+    one, other = (
+        lamps(name, reports=REPORTS.replace("int 0..2", "int 0..N")).replace(
+            "environment {", f"const N = {high}\nconst UNREAD = {high}\nenvironment {{", 1
+        )
+        for name, high in (("a", 2), ("b", 3))
+    )
+    with ledgers(tmp_path, one, other) as stores, pytest.raises(NoRecord, match="reads of b"):
+        read_records(((st.entries(), st.blob) for st in stores), 1)
+    (tmp_path / "x").mkdir()
+    unread = one.replace("UNREAD = 2", "UNREAD = 5").replace("machine a", "machine c")
+    assert found(tmp_path / "x", one, unread).records.ledgers == 2
+
+
+def test_a_run_counts_once(tmp_path: Path) -> None:
+    with ledgers(tmp_path, lamps("a"), lamps("a")) as stores:
+        for pair in (stores, [stores[0], stores[0]]):
+            with pytest.raises(NoRecord, match="began alike"):
+                read_records(((st.entries(), st.blob) for st in pair), 1)
+
+
 # --- the world -----------------------------------------------------------------------------------
 
 
@@ -237,6 +259,162 @@ def test_families_that_rewrite_the_searcher_keep_their_declared_law(tmp_path: Pa
     assert "accepted: 1/2" not in one.text
 
 
+@pytest.mark.parametrize(
+    "law",
+    [
+        "if try == self then { accepted: 1/7, empty: 6/7 } else { accepted: 1/2, empty: 1/2 }",
+        "match try { patch: { accepted: 1/2, empty: 1/2 }, else: { accepted: 1/7, empty: 6/7 } }",
+        "let half = 1/2 in if try == self then { accepted: 1/7, empty: 6/7 } "
+        "else { accepted: half, empty: 1 - half }",
+    ],
+)
+def test_declared_law_of_such_a_family_is_kept_however_it_is_written(
+    tmp_path: Path, law: str
+) -> None:
+    text = lamps(law=f"action try: Attempt  chance outcome: Outcome = {law}  reward = 0")
+    search = Search(parse_machine(LAMPS).declarations, found(tmp_path, text).search)
+    assert outcomes_of(search, "self") == {"accepted": Fraction(1, 7), "empty": Fraction(6, 7)}
+
+
+def outcomes_of(search: Search, family: str) -> dict[str, Fraction]:
+    """What a family may come to at the start of an episode."""
+    task = search.task
+    ((unknowns, state),) = search._starts() or ()
+    tried = (search.attempt.members.index(family),)
+    drawn: dict[str, Fraction] = {}
+    place = [v.name for v in task.chances].index("outcome")
+    kind: Any = task.chances[place].type
+    for values, weight, _, _ in task.draws(state, tried, unknowns):
+        word = kind.members[values[place]]
+        drawn[word] = drawn.get(word, Fraction(0)) + weight  # type: ignore[operator]
+    return {word: weight for word, weight in drawn.items() if weight != 0}
+
+
+def test_of_a_family_that_was_never_tried_nothing_new_is_claimed(tmp_path: Path) -> None:
+    law = """
+    action try: Attempt
+    chance outcome: Outcome = match try {
+      patch: { accepted: 1/2, empty: 1/2 },
+      else: { accepted: 1/9, empty: 8/9 },
+    }
+    chance cost: int 0..9 = { 4: 1/3, 7: 2/3 }
+    reward = 0
+"""
+    one = found(tmp_path, lamps(law=law).replace("else if fails_tidy < 1 then tidy", ""))
+    assert {r.family for r in one.rates} == {"patch"}
+    search = Search(parse_machine(LAMPS).declarations, one.search)
+    assert outcomes_of(search, "tidy") == {"accepted": Fraction(1, 9), "empty": Fraction(8, 9)}
+    assert "tidy:  { 4: 1/3, 7: 2/3 }" in one.text
+
+
+def test_law_that_nobody_draws_cannot_be_kept(tmp_path: Path) -> None:
+    law = "action try: Attempt  adversary outcome: Outcome  reward = 0"
+    with pytest.raises(NoRecord, match="self would keep"):
+        found(tmp_path, lamps(law=law))
+
+
+OUTCOME = "chance outcome: Outcome = { accepted: 1/2, empty: 1/2 }"
+COST = "chance cost: int 0..9 = { 0: 1/2, 1: 1/2 }"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("environment {", "const rate_patch = 3\nenvironment {"),
+        ("environment {", "enum Lamp { rate_patch, other }\nenvironment {"),
+        ("environment {", "enum Lamp { refused, patch, empty }\nenvironment {"),
+        ("family tidy ", "family rate_patch = improve(states: all)\n  family tidy "),
+        ("policy { \n  try", "memory rate_patch: int 0..2 = 0\n policy { \n try"),
+        ("policy { \n  try", "policy { let rate_patch = 1\n try"),
+        (OUTCOME, f"{COST} {OUTCOME}"),
+        (OUTCOME, f"{OUTCOME} {COST}"),
+    ],
+)
+def test_file_to_adopt_is_in_order_whatever_stands_in_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = lamps(law=f"action try: Attempt {OUTCOME} reward = if outcome == accepted then 1 else 0")
+    if "Lamp" in new:
+        text = text.replace("then patch else", "then Attempt.patch else")
+        text = text.replace("empty: 1/2", "Outcome.empty: 1/2")
+        text = text.replace("then 1 else 0\n", "and Lamp(0) == Lamp(0) then 1 else 0\n")
+    assert old in text or old == OUTCOME
+    Path("lamps.godel").write_text(text.replace(old, new, 1))
+    ran = godel("evolve", "lamps.godel", "--keep-searcher")
+    assert ran.code == 0, ran.err
+    shown = godel("calibrate", ".godel/lamps.db", "-o", "new.godel")
+    assert shown.code == 0, shown.err
+    for verb in ("check", "revision"):
+        done = godel(verb, "new.godel")
+        assert done.code == 0, done.err
+    again = godel("evolve", "new.godel", "--keep-searcher")
+    assert again.code == 0, again.err
+
+
+def test_names_are_the_same_when_a_world_is_calibrated_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = []
+    for file in ("lamps.godel", "new.godel"):
+        if not names:
+            Path(file).write_text(lamps())
+        assert godel("evolve", file, "--keep-searcher").code == 0
+        shown = godel("calibrate", ".godel/lamps.db", "-o", "new.godel", "--json")
+        names.append([r["name"] for r in shown.json["rates"]])
+        assert godel("revision", "new.godel").code == 0
+    assert "rate_patch" in names[0] and "rate_patch" in names[1]
+    assert not any(name.endswith("_") for name in [*names[0], *names[1]])
+
+
+def test_search_that_cannot_stand_in_the_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("lamps.godel").write_text(LAMPS.replace("environment", "const fails = 1\nenvironment", 1))
+    assert godel("evolve", "lamps.godel", "--attempts", "3").code == 0
+    assert godel("calibrate", ".godel/lamps.db").code == 0
+    refused = godel("calibrate", ".godel/lamps.db", "-o", "new.godel")
+    assert refused.code == 2 and "fails is already the name" in refused.err, refused
+    assert not Path("new.godel").exists()
+
+
+def test_gains_over_too_wide_a_range_are_said(tmp_path: Path) -> None:
+    families = """
+  family tidy  = simplify()
+  family patch = improve(states: one)
+  family self  = improve(target: searcher, states: one)
+  prices { gain_unit: 1/100_000 }
+"""
+    law = f"action try: Attempt {OUTCOME} chance gain: int 0..900_000 = {{ 0: 1 }} reward = 0"
+    with pytest.raises(NoRecord, match="gain of patch .* too many values"):
+        found(tmp_path, lamps(law=law, families=families))
+
+
+def test_a_long_choice_is_not_nested_deeply_and_is_the_same() -> None:
+    text = _runs("x", [str(n // 2) for n in range(400)])
+    parse_expression(text)
+    program = compile(_python(text), "text", "eval")
+    assert [eval(program, {"x": n}) for n in range(400)] == [n // 2 for n in range(400)]
+
+
+def _python(text: str) -> str:
+    """A choice as Python spells it."""
+    if not text.startswith("if "):
+        return text
+    tree: Any = parse_expression(text)
+
+    def spelled(node: Any) -> str:
+        if isinstance(node, s.If):
+            test: Any = node.test
+            cut = test.operands[1].value
+            return f"({spelled(node.then)} if x < {cut} else {spelled(node.otherwise)})"
+        return str(node.value)
+
+    return spelled(tree)
+
+
 # --- the verb ------------------------------------------------------------------------------------
 
 
@@ -254,7 +432,12 @@ def test_verb_prints_the_world_and_writes_a_machine_to_adopt(
     assert godel("revision", "new.godel").code == 0
     assert godel("verify").code == 0
     rates = godel("calibrate", ".godel/lamps.db", "--json").json
-    # the new chapter is what counts, and it has no attempts yet
+    # the new chapter is what counts; it has no attempts yet, so that what is declared stays
+    same = [
+        parse_blocks(f"search {{ {d.out} }}")
+        for d in (shown, godel("calibrate", ".godel/lamps.db"))
+    ]
+    assert same[0] == same[1]
     assert (rates["schema"], rates["ledgers"], rates["rates"]) == ("godel/calibration/1", 1, [])
 
 

@@ -133,13 +133,23 @@ def calibrate_command(
 
 def _adopted(store: Any, found: Calibration) -> str:
     """The file of a ledger's machine with its installed code and the calibrated world."""
+    from dsl.errors import DslError
     from dsl.printer import print_machine
     from dsl.syntax import Machine
-    from godel.history import read_history
+    from godel.history import read_history, searching
 
     history = read_history(store.entries(), store.blob)
+    declarations = history.load_declarations()
     agent, searcher = (history.load_code(lineage.head) for lineage in history.tasks.values())
-    return print_machine(Machine(history.load_declarations(), agent, found.search, searcher))
+    try:
+        # a search that was not the machine's own has read nothing of it until now
+        searching(declarations, found.search, own=True).chapter.program(searcher)
+    except DslError as error:
+        raise usage(
+            f"the search cannot stand in the file of {history.machine}: {error}",
+            "without -o the world alone is printed",
+        ) from None
+    return print_machine(Machine(declarations, agent, found.search, searcher))
 
 
 def _rate_lines(found: Calibration) -> list[str]:
