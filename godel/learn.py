@@ -17,20 +17,26 @@ from random import Random
 from typing import Any, cast
 
 from dsl import syntax as s
-from dsl.search import SEARCHER
-from godel.calibrate import Calibration, calibrate, read_records
+from dsl.search import AGENT, SEARCHER, STOP, words_of
+from godel.calibrate import Calibration, NoRecord, calibrate, declarations_read, read_records
 from godel.evolve import Limits, SearchFile, Session, begin
-from godel.gate import Gate
-from godel.history import WON, total_gain
+from godel.families.kinds import KINDS
+from godel.history import ATTEMPTS, WON, total_gain
 from godel.ledger import Entry, Kind
-from godel.searching import Step
+from godel.searching import Search, Situation, Step
 from godel.store import Store
-from proofs.kernel.theorem import ValueBounds
+from proofs.explicit import TooLarge
+from proofs.kernel.theorem import CertificateError, ValueBounds
 
 EPISODES_MAX = 50
 """How many episodes a machine runs at most until its searcher finds nothing more."""
+GOES_ON = ("done", "horizon")
+"""After these ends of an episode that found something another one is run: the searcher did not say that it was all."""
 ATTEMPTS_MAX = 200
 """How many attempts the machine that learns makes at most."""
+
+
+UNSEEN = "the reward of the search reads what is not reported, so that nothing can be measured"
 
 
 class NotLearned(Exception):
@@ -52,7 +58,8 @@ class Run:
 
     `ticks` is the effort until it found nothing more, T of its attempts and the ticks of its own policy; `utility` what the
     agent is then proved to be worth at least, in every world. `worth` is what the first episode came to in the utility of
-    the search world, `first_ticks` its effort, `departures` how many of its attempts that world had ruled out.
+    the search world, the size of the searcher in it, `first_ticks` its effort, `departures` how many of its attempts that
+    world had ruled out.
     """
 
     name: str
@@ -105,6 +112,31 @@ def split(
     )
 
 
+def require_learnable(subjects: Sequence[Subject]) -> None:
+    """Raise NotLearned where machines share no search that can be learned and measured: before anything is run."""
+    first: tuple[object, ...] = ()
+    for subject in subjects:
+        machine = subject.machine
+        if machine.search is None or machine.searcher is None:
+            raise NotLearned("the machines of a suite have a search of their own")
+        read = declarations_read(machine.declarations, machine.search, machine.searcher)
+        shared = machine.search, machine.searcher, read
+        first = first or shared
+        if shared[:2] != first[:2]:
+            raise NotLearned(f"{subject.name} has another search than {subjects[0].name}")
+        if shared != first:
+            raise NotLearned(f"the search of {subject.name} reads other constants than the first")
+    machine = subjects[0].machine
+    assert machine.search is not None and machine.searcher is not None
+    search = Search(machine.declarations, machine.search)
+    for family in search.families:
+        if KINDS[family.kind].outside:
+            raise NotLearned(f"the family {family.name} runs a command, and nobody has given leave")
+    start = search.start(search.chapter.program(machine.searcher))
+    if search.reward(start, Step(STOP, "none", 0, 0), start) is None:
+        raise NotLearned(UNSEEN)
+
+
 def learn(
     calibration_part: Sequence[Subject],
     apart: Sequence[Subject],
@@ -119,16 +151,15 @@ def learn(
 
     Raises NotLearned.
     """
+    require_learnable([*calibration_part, *apart])
     first = calibration_part[0].machine
-    if first.search is None or first.searcher is None:
-        raise NotLearned("the machines of a suite have a search of their own")
+    assert first.search is not None and first.searcher is not None
     own = SearchFile(first.search, first.searcher, True)
     with _workers(jobs) as each:
         said("calibrating", len(calibration_part))
         _run_all(each, calibration_part, own, folder / "calibration", rlimit, said, episodes=1)
         with _opened(folder / "calibration", calibration_part) as stores:
-            records = read_records(((store.entries(), store.blob) for store in stores), samples=1)
-        calibration = calibrate(records, confidence)
+            calibration = _calibrate(stores, [*calibration_part, *apart], confidence)
         said("learning", 1)
         adopted = SearchFile(calibration.search, own.searcher, True)
         last, rewrites, promise = _rewrite(
@@ -166,6 +197,18 @@ def _opened(folder: Path, subjects: Sequence[Subject]) -> Iterator[list[Store]]:
     finally:
         for store in stores:
             store.close()
+
+
+def _calibrate(
+    stores: Sequence[Store], subjects: Sequence[Subject], confidence: Fraction
+) -> Calibration:
+    """The world that these ledgers make, for all machines of the suite."""
+    try:
+        records = read_records(((store.entries(), store.blob) for store in stores), samples=1)
+        words = words_of(m.machine.declarations for m in subjects)
+        return calibrate(records, confidence, words=words)
+    except NoRecord as error:
+        raise NotLearned(str(error)) from None
 
 
 # --- one machine ---------------------------------------------------------------------------------
@@ -206,26 +249,43 @@ def _run(job: _Job) -> Run:
     with Store.open(job.path, create=True) as store:
         session = _begin(store, job.subject, job.search, job.rlimit)
         meter = _Meter(session)
+        worth, first_ticks, departures = Fraction(0), Fraction(0), 0
         for number in range(job.episodes):
+            before = session.history.head
             ended = session.evolve(Limits(keep_searcher=True), meter)
             if number == 0:
                 worth, first_ticks = meter.worth, meter.ticks
                 departures = session.history.departures
-            if ended.body["cause"] != "done":
+            if ended.body["cause"] not in GOES_ON or session.history.head == before:
                 break
-        gate, code = session.gate, session.head_code
-        statement = cast(ValueBounds, gate.prove_bounds(code)[0].statement)
-        size = gate.chapter.task.utility.size_price * gate.chapter.program(code).size
-        assert statement.lower is not None
+        code = session.head_code
+        lower = _bounds(session, AGENT, code).lower
+        if lower is None:
+            raise NotLearned(f"no number is proved that {job.subject.name} is worth at least")
         return Run(
             job.subject.name,
             meter.ticks,
-            statement.lower - size,
-            worth,
+            lower - _size(session, AGENT, code),
+            worth - _size(session, SEARCHER, session.installed(SEARCHER)),
             first_ticks,
             meter.attempts,
             departures,
         )
+
+
+def _bounds(session: Session, task: str, code: s.Code) -> ValueBounds:
+    """Between which numbers the value of a program is proved to lie. Raises NotLearned."""
+    try:
+        return cast(ValueBounds, session.benches[task].gate.prove_bounds(code)[0].statement)
+    except (TooLarge, CertificateError) as error:
+        what = f"the {task} of {session.history.machine}"
+        raise NotLearned(f"the value of {what} is not known: {error}") from None
+
+
+def _size(session: Session, task: str, code: s.Code) -> Fraction:
+    """What the size of a program costs."""
+    chapter = session.benches[task].gate.chapter
+    return chapter.task.utility.size_price * chapter.program(code).size
 
 
 def _begin(store: Store, subject: Subject, search: SearchFile, rlimit: int) -> Session:
@@ -254,29 +314,32 @@ class _Meter:
         """One more entry."""
         body = cast(Any, entry.body)
         if entry.kind is Kind.ENDED:
-            if body["cause"] == "stop":
-                self._charge(Fraction(0), Fraction(0))
+            if body["cause"] == STOP:
+                # the entry has ended the episode, so that the reports are worked out here
+                search, step = self.history.search, Step(STOP, "none", 0, 0)
+                self._charge(step, search.follow(self._before, step, ())[0], Fraction(0))
             self._share = Fraction(1)
         else:
-            self._step(body, "accepted" if entry.kind in WON else str(body.get("outcome", "none")))
+            self._step(entry)
         self._before = self.history.situation
 
-    def _step(self, body: Any, outcome: str) -> None:
-        search = self.history.search
-        step = Step(body["try"], outcome, body["gain"], body["cost"])
-        reward = search.reward(self._before, step, self.history.situation)
-        if reward is None:
-            raise NotLearned(
-                "the reward of the search reads what is not reported, so that nothing can be measured"
-            )
+    def _step(self, entry: Entry) -> None:
+        body = cast(Any, entry.body)
+        outcome = "accepted" if entry.kind in WON else str(body.get("outcome", "none"))
         costs = body.get("costs") or {"rlimit": 0, "family_steps": 0, "kernel_steps": 0}
-        ticks = search.ticks(costs["rlimit"], costs["family_steps"], costs["kernel_steps"])
-        self.attempts += 1
-        self._charge(reward, ticks)
+        ticks = self.history.search.ticks(
+            costs["rlimit"], costs["family_steps"], costs["kernel_steps"]
+        )
+        self.attempts += entry.kind in ATTEMPTS
+        step = Step(body["try"], outcome, body["gain"], body["cost"])
+        self._charge(step, self.history.situation, ticks)
 
-    def _charge(self, reward: Fraction, ticks: Fraction) -> None:
+    def _charge(self, step: Step, after: Situation, ticks: Fraction) -> None:
         """One more step, with the ticks of the policy's decision; the reward has the cost of the attempt in it."""
         search = self.history.search
+        reward = search.reward(self._before, step, after)
+        if reward is None:
+            raise NotLearned(UNSEEN)
         decided = search.decide(self.history.searcher, self._before)[2]
         self.worth += self._share * (reward - search.task.utility.tick_price * decided)
         self._share *= search.task.utility.discount
@@ -295,11 +358,12 @@ def _rewrite(
         session = _begin(store, subject, search, rlimit)
         left = ATTEMPTS_MAX
         for _ in range(EPISODES_MAX):
-            before = session.history.last
+            before, installed = session.history.last, _heads(session)
             ended = session.evolve(Limits(attempts=left), lambda entry: None)
             assert before is not None
             left -= ended.seq - before.seq - 1
-            if ended.body["cause"] != "done" or left <= 0:
+            over = ended.body["cause"] not in GOES_ON or _heads(session) == installed
+            if over or left <= 0:
                 break
         rewrites = tuple(session.history.tasks[SEARCHER].links)
         last = session.installed(SEARCHER)
@@ -308,17 +372,21 @@ def _rewrite(
         return (
             last,
             rewrites,
-            _promise(session.benches[SEARCHER].gate, search.searcher, last, rewrites),
+            _promise(session, search.searcher, last, rewrites),
         )
 
 
-def _promise(gate: Gate, first: s.Code, last: s.Code, rewrites: Sequence[Entry]) -> Promise:
-    old, new = (cast(ValueBounds, gate.prove_bounds(code)[0].statement) for code in (first, last))
-    assert None not in (old.lower, old.upper, new.lower, new.upper)
-    price = gate.chapter.task.utility.size_price
-    larger = price * (gate.chapter.program(last).size - gate.chapter.program(first).size)
-    high = cast(Fraction, new.upper) - cast(Fraction, old.lower) - larger
-    if gate.chapter.task.utility.better == "worst":
+def _heads(session: Session) -> list[str]:
+    return [lineage.head for lineage in session.history.tasks.values()]
+
+
+def _promise(session: Session, first: s.Code, last: s.Code, rewrites: Sequence[Entry]) -> Promise:
+    old, new = (_bounds(session, SEARCHER, code) for code in (first, last))
+    if old.lower is None or old.upper is None or new.lower is None or new.upper is None:
+        raise NotLearned("the value of a searcher is bounded on one side alone")
+    larger = _size(session, SEARCHER, last) - _size(session, SEARCHER, first)
+    high = new.upper - old.lower - larger
+    if session.history.search.task.utility.better == "worst":
         # what rises is the least over all worlds, which says nothing of each of them
-        return Promise(cast(Fraction, new.lower) - cast(Fraction, old.upper) - larger, high)
+        return Promise(new.lower - old.upper - larger, high)
     return Promise(total_gain(rewrites), high)

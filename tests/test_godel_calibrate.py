@@ -307,6 +307,13 @@ def test_of_a_family_that_was_never_tried_nothing_new_is_claimed(tmp_path: Path)
     assert "tidy:  { 4: 1/3, 7: 2/3 }" in one.text
 
 
+def test_names_that_others_have_are_left_to_them(tmp_path: Path) -> None:
+    with ledgers(tmp_path, lamps()) as stores:
+        records = read_records(((st.entries(), st.blob) for st in stores), 1)
+    names = {r.name for r in calibrate(records, words=["rate_patch"]).rates}
+    assert "rate_patch_" in names and "rate_patch" not in names and "rate_tidy" in names
+
+
 def test_law_that_nobody_draws_cannot_be_kept(tmp_path: Path) -> None:
     law = "action try: Attempt  adversary outcome: Outcome  reward = 0"
     with pytest.raises(NoRecord, match="self would keep"):

@@ -13,9 +13,24 @@ from xml.etree import ElementTree
 
 import pytest
 from cli import godel, process
+from search_machines import machine
 
 from dsl.parser import parse_blocks, parse_machine
-from godel.learn import Learned, Promise, Run, Subject, learn, split
+from godel.cli.learn import _say
+from godel.evolve import SearchFile
+from godel.learn import (
+    EPISODES_MAX,
+    Learned,
+    NotLearned,
+    Promise,
+    Run,
+    Subject,
+    _Job,
+    _run,
+    learn,
+    require_learnable,
+    split,
+)
 from godel.plot import plot_learned
 from godel.store import Store
 from godel.suite import make_suite
@@ -141,6 +156,98 @@ def test_worth_and_ticks_of_a_run_are_those_of_its_ledger(sure: tuple[Path, Lear
             assert run.attempts == len(attempts)
             assert run.departures == sum(bool(b["departures"]) for b in first)
             assert searcher is not None
+
+
+def run_of(text: str, folder: Path) -> Run:
+    """What the searcher of a machine makes of it."""
+    tree = parse_machine(text)
+    assert tree.search is not None and tree.searcher is not None
+    search = SearchFile(tree.search, tree.searcher, True)
+    path = folder / f"{len(list(folder.iterdir()))}.db"
+    return _run(_Job(Subject("m", text, tree), search, path, 50_000_000, EPISODES_MAX))
+
+
+LAW = "action try: Attempt  chance outcome: Outcome = { accepted: 1/2, empty: 1/2 }"
+REPORTS = "report fails_patch: int 0..1  report step: int 0..9"
+FOUND = "if outcome == accepted then 5 else 0"
+
+
+def test_worth_counts_what_stopping_brings_and_what_size_costs(tmp_path: Path) -> None:
+    policy = "try = if fails_patch == 0 then patch else stop"
+
+    def worth(reward: str, utility: str) -> Fraction:
+        text = machine(
+            policy, reports=REPORTS, law=f"{LAW} reward = {reward}", utility=utility, families=PATCH
+        )
+        return run_of(text, tmp_path).worth
+
+    plain = worth(FOUND, "discount 1/2")
+    # two lamps are found, then nothing, then it stops
+    assert plain == 5 + Fraction(5, 2)
+    stopping = worth(f"({FOUND}) + (if try == stop then 16 else 0)", "discount 1/2")
+    assert stopping - plain == 16 * Fraction(1, 8)
+    size = (plain - worth(FOUND, "discount 1/2  size_price 1/100")) * 100
+    assert size > 0 and size.denominator == 1
+
+
+PATCH = "family patch = improve(states: one)  family tidy = simplify()"
+
+
+def test_a_machine_is_run_until_an_episode_finds_nothing(tmp_path: Path) -> None:
+    def attempts(policy: str, **more: str) -> int:
+        law = f"{LAW} reward = {FOUND} {more.pop('done', '')}"
+        text = machine(policy, reports=REPORTS, law=law, families=PATCH, **more)
+        return run_of(text, tmp_path).attempts
+
+    # one lamp, the other one, nothing: in as many episodes
+    assert attempts("try = patch", utility="horizon 1") == 3
+    assert attempts("try = patch", done="done = step >= 1") == 3
+    assert attempts("try = tidy", done="done = step >= 1") == 1
+    # what is held when an episode ends is not installed
+    assert attempts("try = patch", done="done = step >= 1", switch="held") == 1
+
+
+def test_what_cannot_be_learned_is_said_before_anything_is_run() -> None:
+    def said(*texts: str) -> str:
+        with pytest.raises(NotLearned) as caught:
+            require_learnable([Subject(f"m{i}", t, parse_machine(t)) for i, t in enumerate(texts)])
+        return str(caught.value)
+
+    def text(reward: str = FOUND, families: str = PATCH, reports: str = REPORTS) -> str:
+        law = f"unknown p: rat 0..1 {LAW} reward = {reward}"
+        return machine("try = stop", reports=reports, law=law, families=families)
+
+    command = 'family model = external(command: "touch found")'
+    assert "model runs a command" in said(text(families=f"{PATCH} {command}"))
+    assert "not reported" in said(text(f"({FOUND}) + p"))
+    assert "another search" in said(text(), text("0"))
+    wide = text(reports=REPORTS.replace("0..9", "0..N"))
+    two = [wide.replace("environment {", f"const N = {n}\nenvironment {{", 1) for n in (8, 9)]
+    assert "other constants" in said(*two)
+    require_learnable([Subject("m", two[0], parse_machine(two[0]))] * 2)
+
+
+def test_a_value_that_is_not_known_is_said_and_so_is_what_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("worlds").mkdir()
+    for name, text in small(4):
+        head, tail = text.split("environment {", 1)
+        large = "environment { state big: bits[24] = 0  big' = big + 1\n"
+        Path(f"worlds/{name}.godel").write_text(head + large + tail)
+    done = godel("learn", "worlds", "-j", "1")
+    assert done.code == 2 and "is not known" in done.err, done
+    assert "learned holds the ledgers made until now" in done.err
+    assert list(Path("learned/calibration").iterdir())
+
+
+def test_only_files_that_were_written_are_named(
+    sure: tuple[Path, Learned], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "table.csv").touch()
+    _say(sure[1], str(tmp_path))
+    assert capsys.readouterr().out.endswith("/: table.csv, and the ledgers\n")
 
 
 def test_measured_is_the_mean_over_the_machines_kept_apart() -> None:

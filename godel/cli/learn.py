@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -227,7 +229,7 @@ def learn_command(
 
     Writes the ledgers, a table, a plot and the learned search to FOLDER.
     """
-    from godel.learn import NotLearned, learn, split
+    from godel.learn import NotLearned, learn, require_learnable, split
 
     if not 0 < confidence < 1:
         raise usage(f"a confidence lies between 0 and 1, found {confidence}", "--confidence 19/20")
@@ -238,10 +240,14 @@ def learn_command(
             f"{len(subjects)} machines cannot be parted with {count} kept apart",
             "godel suite FOLDER --count 80 makes a suite",
         )
+    try:
+        require_learnable(subjects)
+    except NotLearned as error:
+        raise usage(str(error)) from None
     path = _empty_folder(output)
     calibration_part, kept_apart = split(subjects, seed, count)
     try:
-        with _Stages() as said:
+        with _Stages() as said, _leftovers(path):
             found = learn(
                 calibration_part,
                 kept_apart,
@@ -259,6 +265,16 @@ def learn_command(
         print_json("learn", {"folder": output, **summary})
     else:
         _say(found, output)
+
+
+@contextmanager
+def _leftovers(path: Path) -> Iterator[None]:
+    """Say, when something goes wrong, what is in the way of another try."""
+    try:
+        yield
+    except BaseException:
+        note(f"note: {path} holds the ledgers made until now; remove it, or name another folder")
+        raise
 
 
 def _subjects(folder: str) -> list[Subject]:
@@ -279,9 +295,6 @@ def _subjects(folder: str) -> list[Subject]:
             raise FileFault(str(file), text, error) from None
         if machine.search is None:
             raise usage(f"{file} has no search of its own", "a suite shares one that it learns")
-        first = found[0].machine if found else machine
-        if (machine.search, machine.searcher) != (first.search, first.searcher):
-            raise usage(f"{file} has another search than {files[0]}")
         found.append(Subject(machine.declarations.name, text, machine))
     names = [m.name for m in found]
     for name in names:
@@ -415,4 +428,5 @@ def _say(found: Learned, output: str) -> None:
             f"{word:<8}  {below(ticks, 1)} ticks until nothing more is found, utility {below(utility)}, "
             f"{departures} departures from the declared world"
         )
-    say(f"wrote {output}/: {SUMMARY}, {TABLE}, {PLOT}, {SEARCH}, and the ledgers")
+    files = [name for name in (SUMMARY, TABLE, PLOT, SEARCH) if (Path(output) / name).exists()]
+    say(f"wrote {output}/: {', '.join(files)}, and the ledgers")
