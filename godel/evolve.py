@@ -405,6 +405,9 @@ class Session:
             except StopIteration as end:
                 # a second time nothing is done, and nothing returned
                 return None, steps + (end.value or 0)
+            except NothingProposed as nothing:
+                nothing.steps += steps
+                raise
             steps += candidate.steps
             key = candidate_key(result_of(code, candidate.edits), encode_edits(candidate.edits))
             if tried.get(key, -1) < rlimit:

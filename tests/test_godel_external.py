@@ -202,6 +202,22 @@ def test_steps_of_a_command_are_bytes_of_its_output(here: Path) -> None:
     assert first["costs"]["family_steps"] == len(GO) + 1
 
 
+def test_steps_behind_candidates_that_were_judged_before_count_where_nothing_follows(
+    here: Path,
+) -> None:
+    script = f"""
+import json, sys
+if json.load(sys.stdin)["attempts"]:
+    print("sorry")
+else:
+    print({STAY!r})
+    print({STAY!r})
+"""
+    first, second = attempts_of(write_machine(here, script))
+    assert [first["kind"], second["kind"]] == ["refused", "empty"]
+    assert second["costs"]["family_steps"] == len(STAY) + len("sorry\n")
+
+
 def test_the_searcher_can_be_the_target_and_the_family_does_not_know(here: Path) -> None:
     script = f"""
 import json, sys
