@@ -16,6 +16,7 @@ from dsl.check import check_expression
 from dsl.errors import Diagnostic, DslError
 from dsl.interp import EvaluationFault, Evaluator, evaluate
 from dsl.machine import MemoryTuple, Program, StateTuple, Task, UnknownTuple
+from dsl.scope import names_read
 from dsl.search import (
     OUTCOMES,
     PRICES,
@@ -164,16 +165,23 @@ class Search:
 
     def reward(self, now: Situation, step: Step, after: Situation) -> Fraction | None:
         """What a step is worth by the declared reward, ticks left out; None where that reads what is not reported."""
-        local = self._locals(now, step)
+        task, local = self.task, self._locals(now, step)
         local.update((name + "'", value) for name, value in after.reports.items())
-        read = {n.name for n in s.walk(self.task.reward) if isinstance(n, s.Name)}
-        read |= {n.name + "'" for n in s.walk(self.task.reward) if isinstance(n, s.Primed)}
-        if any(
-            n not in local and n not in self.task.names.values
-            for n in read - set(_members(self.task))
-        ):
+        hidden = [v.name for v in task.states if v not in self._tracked]
+        others = (*self._drawn.values(), *task.unknowns, *task.rationals, *task.rates)
+        unseen = {v.name for v in others} - local.keys()
+        unseen |= {n for name in hidden for n in (name, name + "'")}
+        evaluator = Evaluator(task.names)
+        for item in task.plan:
+            if not isinstance(item, s.Define) or item.name in local:
+                continue
+            if unseen.isdisjoint(names_read(item.value)):
+                local[item.name] = evaluator.value(item.value, local)
+            else:
+                unseen.add(item.name)
+        if not unseen.isdisjoint(names_read(task.reward)):
             return None
-        return Fraction(cast(Any, Evaluator(self.task.names).value(self.task.reward, local)))
+        return Fraction(cast(Any, evaluator.value(task.reward, local)))
 
     # --- the declared world ----------------------------------------------------------------------
 
@@ -254,10 +262,6 @@ class Search:
         if top is None:
             return 0, None
         return (top, f"{name} {units} is beyond {top}") if units > top else (units, None)
-
-
-def _members(task: Task) -> set[str]:
-    return {m for e in task.names.enums.values() for m in e.members}
 
 
 # --- reading the block ---------------------------------------------------------------------------

@@ -186,6 +186,10 @@ def test_worth_counts_what_stopping_brings_and_what_size_costs(tmp_path: Path) -
     assert plain == 5 + Fraction(5, 2)
     stopping = worth(f"({FOUND}) + (if try == stop then 16 else 0)", "discount 1/2")
     assert stopping - plain == 16 * Fraction(1, 8)
+    named = (
+        "let b = 1 in b * bonus  let half = outcome == accepted  let bonus = if half then 5 else 0"
+    )
+    assert worth(named, "discount 1/2") == plain
     size = (plain - worth(FOUND, "discount 1/2  size_price 1/100")) * 100
     assert size > 0 and size.denominator == 1
 
