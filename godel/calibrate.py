@@ -20,8 +20,9 @@ from dsl.parser import parse_blocks
 from dsl.printer import print_search_world, print_type
 from dsl.search import AGENT, APPLY, OUTCOMES, STOP, families_of, target_of, words_of
 from dsl.types import Int
+from godel.entries import require_shape
 from godel.history import ATTEMPTS, History, searching
-from godel.ledger import Entry, Kind
+from godel.ledger import Entry, Kind, LedgerError
 from godel.searching import Search
 from proofs.kernel.chapter import NotTotal
 
@@ -148,10 +149,13 @@ def read_records(ledgers: Iterable[tuple[Iterable[Entry], Any]], samples: int) -
         history = History(blob)
         taken: list[tuple[str, Situation, Any]] = []
         for entry in entries:
+            require_shape(entry)
             if entry.kind in (Kind.GENESIS, Kind.REVISION):
                 taken, opening = [], entry.body
             elif entry.kind in ATTEMPTS and entry.body["try"] is not None:
                 body = cast(Any, entry.body)
+                if history.search.family(body["try"]) is None:
+                    raise LedgerError(f"{body['try']} is no family of the search", seq=entry.seq)
                 taken.append((body["try"], _situation(history, body["try"]), body))
             history.advance(entry)
         if history.last is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from math import comb
 from pathlib import Path
@@ -25,6 +26,7 @@ from godel.calibrate import (
     read_records,
 )
 from godel.evolve import Limits
+from godel.ledger import LedgerError
 from godel.searching import Search, Step
 from godel.store import Store
 from godel.suite import KINDS, make_suite
@@ -191,6 +193,18 @@ def test_ledgers_whose_search_reads_other_constants_say_nothing(tmp_path: Path) 
     (tmp_path / "x").mkdir()
     unread = one.replace("UNREAD = 2", "UNREAD = 5").replace("machine a", "machine c")
     assert found(tmp_path / "x", one, unread).records.ledgers == 2
+
+
+@pytest.mark.parametrize("change", [{"try": "nobody"}, {"try": 3}, {"cost": None}])
+def test_entries_that_are_none_are_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    with ledgers(tmp_path, lamps()) as stores:
+        entries = list(stores[0].entries())
+        entries[2] = replace(entries[2], body={**entries[2].body, **change})
+        with pytest.raises(LedgerError, match="entry 2"):
+            read_records([(entries, stores[0].blob)], 1)
+        del entries[2].body["try"]  # type: ignore[attr-defined]
+        with pytest.raises(LedgerError, match="entry 2"):
+            read_records([(entries, stores[0].blob)], 1)
 
 
 def test_a_run_counts_once(tmp_path: Path) -> None:
