@@ -79,13 +79,23 @@ class Bench:
 
 
 @dataclass(slots=True)
+class Asked:
+    """A family at work on a base: the candidates to come, and the steps done so far, those of an earlier run included
+    where they are not done again."""
+
+    base: str
+    candidates: Candidates
+    steps: int
+
+
+@dataclass(slots=True)
 class Session:
     """A ledger open for writing together with the gates of its chapter, one for each task."""
 
     store: Store
     history: History
     benches: Mapping[str, Bench]
-    _running: dict[str, tuple[str, Candidates]] = field(default_factory=dict)
+    _running: dict[str, Asked] = field(default_factory=dict)
 
     @classmethod
     def resume(
@@ -388,30 +398,41 @@ class Session:
         self, family: FamilyDeclaration, rlimit: int
     ) -> tuple[Candidate | None, int]:
         """The family's next candidate for its base that was not judged before with as much effort, and the work it took."""
-        lineage, bench = self.history.tasks[family.target], self.benches[family.target]
-        base = lineage.base
-        running = self._running.get(family.name)
-        if running is None or running[0] != base:
-            make = KINDS[family.kind].make(family.kind, dict(family.settings))
-            program = bench.gate.chapter.program(self.history.load_code(base))
-            running = (base, make(bench.work, program))
-            self._running[family.name] = running
-        tried = lineage.tried.get(base, {})
-        code = self.history.load_code(base)
-        steps = 0
+        lineage = self.history.tasks[family.target]
+        base, asked = lineage.base, self._asked(family)
+        charged = lineage.charged_for(family.name, base)
+        tried, code = lineage.tried.get(base, {}), self.history.load_code(base)
         while True:
             try:
-                candidate = next(running[1])
+                candidate = next(asked.candidates)
             except StopIteration as end:
                 # a second time nothing is done, and nothing returned
-                return None, steps + (end.value or 0)
+                asked.steps += end.value or 0
+                return None, max(0, asked.steps - charged)
             except NothingProposed as nothing:
-                nothing.steps += steps
+                asked.steps += nothing.steps
+                nothing.steps = max(0, asked.steps - charged)
                 raise
-            steps += candidate.steps
+            asked.steps += candidate.steps
             key = candidate_key(result_of(code, candidate.edits), encode_edits(candidate.edits))
             if tried.get(key, -1) < rlimit:
-                return candidate, steps
+                return candidate, max(0, asked.steps - charged)
+
+    def _asked(self, family: FamilyDeclaration) -> Asked:
+        """The family at work on the present base.
+
+        One that begins anew comes to the same candidates with the same steps, and what was charged for them before a run
+        was interrupted is not charged again; a command does new work.
+        """
+        lineage, bench = self.history.tasks[family.target], self.benches[family.target]
+        asked = self._running.get(family.name)
+        if asked is None or asked.base != lineage.base:
+            kind = KINDS[family.kind]
+            program = bench.gate.chapter.program(self.history.load_code(lineage.base))
+            candidates = kind.make(family.kind, dict(family.settings))(bench.work, program)
+            before = lineage.charged_for(family.name, lineage.base) if kind.outside else 0
+            asked = self._running[family.name] = Asked(lineage.base, candidates, before)
+        return asked
 
     def end(self, cause: str) -> Entry:
         """Close the run, with the theorem about how far the installed code is from the best."""

@@ -43,7 +43,8 @@ class Lineage:
     `head` is the digest of the installed code, `held` that of a proved rewrite which waits for `apply`; `tried` holds, by
     base and result, the rlimit with which a candidate was judged (`NO_LIMIT` where more would change nothing); `links` the
     accepted entries that lead from the chapter's first program to the head, `held_links` those from there to what is held;
-    `ways` the links of every program that was installed; `attempts` the last entries about this task, oldest first.
+    `ways` the links of every program that was installed; `charged`, by family, the base that it was asked about last and the
+    steps charged for that since; `attempts` the last entries about this task, oldest first.
     """
 
     first: str = ""
@@ -53,6 +54,7 @@ class Lineage:
     links: list[Entry] = field(default_factory=list)
     held_links: list[Entry] = field(default_factory=list)
     ways: dict[str, list[Entry]] = field(default_factory=dict)
+    charged: dict[str, tuple[str, int]] = field(default_factory=dict)
     attempts: deque[Entry] = field(default_factory=lambda: deque(maxlen=ATTEMPTS_KEPT), repr=False)
 
     @classmethod
@@ -71,6 +73,11 @@ class Lineage:
         self.links = [*self.links, *more]
         self.ways.setdefault(program, self.links)
         self.drop()
+
+    def charged_for(self, family: str, base: str) -> int:
+        """The steps charged to a family since it was asked about another base."""
+        asked, steps = self.charged.get(family, (base, 0))
+        return steps if asked == base else 0
 
     def drop(self) -> None:
         """Forget what is held."""
@@ -271,6 +278,8 @@ class History:
             base = lineage.base
         else:
             self._take_step(entry, "accepted" if entry.kind in WON else entry.kind.value)
+        charged = lineage.charged_for(body["family"], base) + body["costs"]["family_steps"]
+        lineage.charged[body["family"]] = base, charged
         if entry.kind not in (Kind.EMPTY, *WON):
             # what was accepted may be taken again after a checkout of its base
             again = body["rlimit"] if entry.kind is Kind.UNDECIDED else NO_LIMIT
