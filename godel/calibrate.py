@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import groupby
 from math import comb
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeGuard, cast
 
 from dsl import syntax as s
 from dsl.parser import parse_blocks
@@ -118,6 +118,7 @@ def read_records(ledgers: Iterable[tuple[Iterable[Entry], Any]], samples: int) -
     situation of each family, the first `samples` attempts. Raises NoRecord where the searches differ, LedgerError.
     """
     found: Records | None = None
+    begun: set[str] = set()
     for entries, blob in ledgers:
         history = History(blob)
         taken: list[tuple[str, Situation, Any]] = []
@@ -128,6 +129,10 @@ def read_records(ledgers: Iterable[tuple[Iterable[Entry], Any]], samples: int) -
                 body = cast(Any, entry.body)
                 taken.append((body["try"], _situation(history, body["try"]), body))
             history.advance(entry)
+            if entry.seq == 0 and entry.id in begun:
+                raise NoRecord(f"two of the ledgers begin alike: {history.machine} counts once")
+            if entry.seq == 0:
+                begun.add(entry.id)
         if history.last is None:
             raise NoRecord("a ledger without entries")
         tree = history.load_search()
@@ -202,7 +207,7 @@ def calibrate(records: Records, confidence: Fraction = CONFIDENCE) -> Calibratio
     """
     families = [f.name for f in families_of(records.tree) if target_of(f) == AGENT]
     rates: list[Rate] = []
-    taken = {i.name for i in _world_of(records.tree).items if hasattr(i, "name")}
+    taken = {i.name for i in _kept(_world_of(records.tree), records.tree) if hasattr(i, "name")}
     for family in families:
         share = (1 - confidence) / len(families)
         fails, wins = _tops(records, family)
@@ -219,8 +224,8 @@ def calibrate(records: Records, confidence: Fraction = CONFIDENCE) -> Calibratio
                 name += "_"
             taken.add(name)
             rates.append(Rate(name, family, situation, low, high, record))
-    world = _calibrated(records, rates)
-    return Calibration(records, tuple(rates), confidence, world)
+    calibrated = _calibrated(records, rates)
+    return Calibration(records, tuple(rates), confidence, calibrated)
 
 
 # --- the world -----------------------------------------------------------------------------------
@@ -239,47 +244,59 @@ def _calibrated(records: Records, rates: Sequence[Rate]) -> s.SearchWorld:
     new = _parsed(records, rates, laws)
     unknowns = [i for i in new if isinstance(i, s.Unknown)]
     fresh = {i.name: i for i in new if isinstance(i, s.Chance)}
+    kept = _kept(old, records.tree)
     items: list[Any] = []
     for item in old.items:
         if isinstance(item, s.Action):
             items += [*unknowns, item]
-        elif isinstance(item, s.Chance | s.Adversary) and item.name in LAWS:
-            items.append(_with_arms(fresh[item.name], item, records.tree))
-        else:
+        elif _is_law(item):
+            items.append(_with_arms(fresh[item.name], _arms(item, records.tree)))
+        elif item in kept:
             items.append(item)
     return replace(old, items=tuple(_needed(items)))
 
 
-def _needed(items: list[Any]) -> list[Any]:
-    """The items without definitions and unknowns that nothing reads any more."""
+def _is_law(item: Any) -> TypeGuard[s.Chance | s.Adversary]:
+    return isinstance(item, s.Chance | s.Adversary) and item.name in LAWS
+
+
+def _kept(world: s.SearchWorld, tree: s.Search) -> list[Any]:
+    """What stays of a world without its laws, but for the arms that stay."""
+    arms = [arm for law in world.items if _is_law(law) for arm in _arms(law, tree).values()]
+    return _needed([i for i in world.items if not _is_law(i)], arms)
+
+
+def _needed(items: list[Any], readers: Sequence[s.Node] = ()) -> list[Any]:
+    """The items without definitions and unknowns that neither they nor other readers read any more."""
     while True:
-        read = {n.name for i in items for n in s.walk(i) if isinstance(n, s.Name)}
+        nodes = [n for i in (*items, *readers) for n in s.walk(i)]
+        read = {n.name for n in nodes if isinstance(n, s.Name)}
+        called = {n.name for n in nodes if isinstance(n, s.Call)}
         kept = [
             i
             for i in items
-            if not isinstance(i, s.Define | s.Unknown | s.Def) or _is_read(i, read, items)
+            if not isinstance(i, s.Define | s.Unknown | s.Def)
+            or i.name in (called if isinstance(i, s.Def) else read)
         ]
         if len(kept) == len(items):
             return kept
         items = kept
 
 
-def _is_read(item: Any, read: set[str], items: list[Any]) -> bool:
-    called = {n.name for i in items for n in s.walk(i) if isinstance(n, s.Call)}
-    return item.name in (called if isinstance(item, s.Def) else read)
-
-
-def _with_arms(new: s.Chance, old: s.Chance | s.Adversary, tree: s.Search) -> s.Chance:
-    """The new law with the arms of the old one for families that rewrite the searcher, where it has such arms."""
+def _arms(law: s.Chance | s.Adversary, tree: s.Search) -> dict[str, s.DistArm]:
+    """The arms of a law that chooses by family, for those families that rewrite the searcher."""
+    if not isinstance(law, s.Chance) or not isinstance(law.dist, s.DistMatch):
+        return {}
     kept = {f.name for f in families_of(tree) if target_of(f) != AGENT}
-    if not kept or not isinstance(old, s.Chance) or not isinstance(old.dist, s.DistMatch):
-        return new
-    arms = {
+    return {
         p.name: replace(arm, patterns=(p,))
-        for arm in old.dist.arms
+        for arm in law.dist.arms
         for p in arm.patterns
         if isinstance(p, s.Name) and p.name in kept
     }
+
+
+def _with_arms(new: s.Chance, arms: Mapping[str, s.DistArm]) -> s.Chance:
     law = cast(s.DistMatch, new.dist)
     changed = tuple(arms.get(cast(s.Name, arm.patterns[0]).name, arm) for arm in law.arms)
     return replace(new, dist=replace(law, arms=changed))
@@ -354,6 +371,8 @@ def _spread(counted: Counter[int]) -> str:
     if not counted:
         return "{ 0: 1 }"
     low, high = min(counted), max(counted)
+    if low == high:
+        return f"{{ {low}: 1 }}"
     total = counted.total() + high - low + 1
     entries = (f"{v}: {counted[v] + 1}/{total}" for v in range(low, high + 1))
     return f"{{ {', '.join(entries)} }}"

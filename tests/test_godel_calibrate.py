@@ -173,6 +173,25 @@ def test_ledgers_with_another_search_say_nothing(tmp_path: Path) -> None:
         read_records([], 1)
 
 
+def test_one_ledger_is_not_two(tmp_path: Path) -> None:
+    with ledgers(tmp_path, lamps()) as stores, pytest.raises(NoRecord, match="begin alike"):
+        read_records(((st.entries(), st.blob) for st in stores * 2), 1)
+
+
+def test_calibrating_again_after_a_revision_keeps_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("lamps.godel").write_text(lamps())
+    worlds = []
+    for _ in range(2):
+        assert godel("evolve", "lamps.godel", "--keep-searcher").code == 0
+        worlds.append(godel("calibrate", ".godel/lamps.db", "-o", "lamps.godel").out)
+        assert godel("revision", "lamps.godel").code == 0
+    assert all("unknown rate_patch: " in w and "rate_patch_:" not in w for w in worlds)
+    assert all("1.0" not in w for w in worlds)
+
+
 # --- the world -----------------------------------------------------------------------------------
 
 
@@ -220,15 +239,22 @@ def test_what_was_met_is_possible_and_untried_situations_bring_nothing(tmp_path:
 
 def test_families_that_rewrite_the_searcher_keep_their_declared_law(tmp_path: Path) -> None:
     law = """
+    unknown rate_tidy: rat 1/7..2/7
+    let some = rate_tidy
+    let other = 1/2
     action try: Attempt
     chance outcome: Outcome = match try {
-      self: { accepted: 1/7, empty: 6/7 },
-      else: { accepted: 1/2, empty: 1/2 },
+      self: { accepted: some, empty: 1 - some },
+      else: { accepted: other, empty: 1 - other },
     }
     reward = if outcome == accepted then 1 else 0
 """
     one = found(tmp_path, lamps(law=law))
-    assert "self:  { accepted: 1/7, empty: 6/7 }" in one.text
+    assert "self:  { accepted: some, empty: 1 - some }" in one.text
+    # what the arm reads stays, what nothing reads goes, and no name is taken twice
+    assert "let some = rate_tidy" in one.text and "other" not in one.text
+    assert "unknown rate_tidy_: rat " in one.text
+    assert Search(parse_machine(LAMPS).declarations, one.search).task.rationals
     assert "accepted: 1/2" not in one.text
 
 
