@@ -15,7 +15,7 @@ from dsl.infer import Faults, Scope
 from dsl.interp import Globals
 from dsl.machine import Program, Task
 from dsl.scope import ScopeBuilder
-from dsl.search import search_machine
+from dsl.search import explain_unknown, search_machine
 from dsl.span import span_of_name
 from dsl.types import Type
 
@@ -39,7 +39,8 @@ def check_machine(machine: s.Machine) -> tuple[Task, Program]:
         if search is not None:
             check_machine(search)
     except DslError as error:
-        found += (d for d in error.diagnostics if d not in found)
+        of_search = (explain_unknown(d, machine) for d in error.diagnostics)
+        found += (d for d in of_search if d not in found)
     if found or task is None or program is None:
         raise DslError(tuple(found))
     return task, program

@@ -211,7 +211,7 @@ FORMS: tuple[Form, ...] = (
     ),
     Form(
         r"=(?!=)",
-        rf"(?<!\w)(unknown|adversary|action)\s+{_NAME}\s*:[^={{}}#'\n]*(?<!\.)\Z",
+        rf"(?<!\w)(unknown|adversary|action|report)\s+{_NAME}\s*:[^={{}}#'\n]*(?<!\.)\Z",
         "",
         "a start where none can stand",
         lambda _, b: _without_start(b),
@@ -644,6 +644,7 @@ def _without_start(before: Match) -> str:
         "unknown": "an unknown has no start: it is one value for ever, which nobody knows, out of its type",
         "adversary": "an adversary has no start: it is chosen anew in each step, out of its type",
         "action": "an action has no start: the policy decides it in each step",
+        "report": "a report has no start: the language fixes how it starts and goes on",
     }
     return why[before[1]]
 

@@ -30,6 +30,7 @@ PRICES = {
 
 _COUNTS = ("step", "spent", "held", "applied")
 _KNOWN = ("last", "pending", *_COUNTS)
+_PER_FAMILY = ("fails", "wins")
 _N = TypeVar("_N", bound=s.Node)
 
 
@@ -47,6 +48,23 @@ def search_machine(machine: s.Machine) -> s.Machine | None:
     if machine.search is None or machine.searcher is None:
         return None
     return s.Machine(elaborate_search(machine.declarations, machine.search), machine.searcher)
+
+
+def explain_unknown(diagnostic: Diagnostic, machine: s.Machine) -> Diagnostic:
+    """What is said of an unknown name in a search, where a report could have that name or the agent's world has it."""
+    name = diagnostic.message.removeprefix("unknown name ")
+    if diagnostic.code != "G006" or name == diagnostic.message or machine.search is None:
+        return diagnostic
+    kind = {"last": "Outcome", "pending": "bool"}.get(name, "int 0..9")
+    counted = {f"{word}_{f.name}" for f in families_of(machine.search) for word in _PER_FAMILY}
+    if name in _KNOWN or name in counted:
+        return replace(diagnostic, help=f"declare it in `world`: report {name}: {kind}")
+    if any(getattr(item, "name", None) == name for item in machine.declarations.environment.items):
+        message = (
+            f"{name} cannot be read here: it is of the agent's world, and a search reads reports"
+        )
+        return replace(diagnostic, code="G011", message=message, help=None)
+    return diagnostic
 
 
 def families_of(search: s.Search) -> tuple[s.Family, ...]:

@@ -141,7 +141,7 @@ class Records:
 def read_records(ledgers: Iterable[tuple[Iterable[Entry], Any]], samples: int) -> Records:
     """The records of ledgers, each given as its entries and its blobs by digest: of the last chapter of each, in each
     situation of each family, the first `samples` attempts. Raises LedgerError, and NoRecord where the searches differ or
-    two ledgers began alike.
+    two ledgers begin alike.
     """
     found: Records | None = None
     begun: set[tuple[object, ...]] = set()
@@ -162,7 +162,7 @@ def read_records(ledgers: Iterable[tuple[Iterable[Entry], Any]], samples: int) -
             raise NoRecord("a ledger without entries")
         start = tuple(opening[k] for k in ("declarations", "code", "search", "searcher", "seed"))
         if start in begun:
-            raise NoRecord(f"two ledgers of {history.machine} began alike: a run counts once")
+            raise NoRecord(f"two ledgers of {history.machine} begin alike: a run counts once")
         begun.add(start)
         tree, declarations = history.load_search(), history.load_declarations()
         read = declarations_read(declarations, tree) if history.own_search else ()
@@ -481,6 +481,8 @@ def _spread(counted: Counter[int], what: str) -> str:
     low, high = min(counted), max(counted)
     if high - low >= SPREAD_MAX:
         raise NoRecord(f"{what} is met from {low} to {high}, too many values; choose a larger unit")
+    if low == high:
+        return f"{{ {low}: 1 }}"
     total = counted.total() + high - low + 1
     entries = (f"{v}: {counted[v] + 1}/{total}" for v in range(low, high + 1))
     return f"{{ {', '.join(entries)} }}"

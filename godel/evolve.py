@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, cast
 from dsl import syntax as s
 from dsl.codec import Json, digest, digest_node, encode_rational, encode_tree
 from dsl.machine import Program
-from dsl.rewrite import Edit, encode_edits
+from dsl.rewrite import Edit, decode_edits, encode_edits
 from dsl.search import AGENT, APPLY, SEARCHER, STOP
 from godel.claims import encode_claim
 from godel.entries import as_text, fault_of
@@ -249,6 +249,10 @@ class Session:
         gate = self.benches[task].gate
         old = self.history.load_code(self.history.tasks[task].base)
         verdict = gate.judge(old, candidate.edits, rlimit=rlimit)
+        if isinstance(verdict, Invalid):
+            # faults come in the order of their places: those of the edits as they are stored, which have none
+            stored = decode_edits(encode_edits(candidate.edits))
+            verdict = gate.judge(old, stored, rlimit=rlimit)
         kind, found, blobs = self._record(gate.chapter, old, candidate.edits, verdict)
         gain: Fraction | None = None
         if isinstance(verdict, Accepted):

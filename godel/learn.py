@@ -191,7 +191,7 @@ def _workers(jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
 
 @contextmanager
 def _opened(folder: Path, subjects: Sequence[Subject]) -> Iterator[list[Store]]:
-    stores = [Store.open(folder / f"{m.name}.db", readonly=True) for m in subjects]
+    stores = [Store.open(folder / f"{m.name}.db") for m in subjects]
     try:
         yield stores
     finally:

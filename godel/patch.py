@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from dsl import syntax as s
@@ -36,17 +36,17 @@ def read_block(text: str, installed: Callable[[str], s.Code]) -> tuple[str, tupl
     task = AGENT if found.agent is not None else SEARCHER
     old = installed(task)
     try:
-        return task, derive_edits(old, _merge(old, given))
+        return task, derive_edits(old, merge_slots(old, given.slots))
     except RewriteError as error:
         raise DslError((Diagnostic("G007", str(error)),)) from None
 
 
-def _merge(code: s.Code, given: s.Code) -> s.Code:
-    """The code with the items of another put in place of those of the same name; new ones come before the policy."""
-    named = {slot.name: slot for slot in given.slots}
+def merge_slots(code: s.Code, given: Iterable[s.Slot]) -> s.Code:
+    """The code with slots put in the place of those of the same name; new ones stand before the first policy."""
+    named = {slot.name: slot for slot in given}
     slots = [named.pop(slot.name, slot) for slot in code.slots]
     at = next((i for i, slot in enumerate(slots) if isinstance(slot, s.Policy)), len(slots))
-    return type(code)((*slots[:at], *named.values(), *slots[at:]))
+    return s.Code((*slots[:at], *named.values(), *slots[at:]))
 
 
 def read_edits(text: str) -> tuple[Edit, ...]:

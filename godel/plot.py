@@ -28,9 +28,12 @@ def plot_learned(found: Learned, path: Path) -> None:
             color=BEFORE,
             linewidth=0.6,
         )
-        left.plot(places, [float(old.ticks) for old, _ in pairs], "o", color=BEFORE, ms=4)
-        left.plot(places, [float(new.ticks) for _, new in pairs], "o", color=AFTER, ms=4)
-        left.legend(["", "first searcher", "learned searcher"], frameon=False)
+        for side, (words, colour) in enumerate(
+            (("first searcher", BEFORE), ("learned searcher", AFTER))
+        ):
+            ticks = [float(pair[side].ticks) for pair in pairs]
+            left.plot(places, ticks, "o", color=colour, markersize=4, label=words)
+        left.legend(frameon=False)
         left.set_xlabel("machines kept apart")
         left.set_ylabel("ticks until nothing more is found")
         left.set_xticks([])
@@ -41,6 +44,7 @@ def plot_learned(found: Learned, path: Path) -> None:
         right.hist(gains, bins=20, color=BEFORE, label="machines")
         right.set_xlabel("gain of an episode")
         right.set_ylabel("machines")
+        right.yaxis.get_major_locator().set_params(integer=True)
         right.legend(frameon=False)
         for axes in (left, right):
             axes.spines[["top", "right"]].set_visible(False)

@@ -255,7 +255,7 @@ def _locate(path: Path, *, create: bool) -> Path:
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
         elif not path.exists():
-            raise LedgerError(f"there is no ledger at {path}")
+            raise LedgerError(f"there is no ledger at {path}\nhint: godel evolve FILE makes one")
         if path.is_dir():
             raise LedgerError(f"{path} is a folder, expected a ledger file")
     except OSError as error:

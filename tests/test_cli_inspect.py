@@ -16,6 +16,7 @@ from cli import Done, godel
 from dsl.codec import decode_node, digest_node, node_of_number
 from dsl.parser import parse_machine
 from dsl.syntax import Code
+from godel.cli.describe import describe_entry
 from godel.cli.inspect import IN_SHORT
 from godel.cli.ledgers import Book
 from godel.store import Store
@@ -219,6 +220,30 @@ def test_the_search_is_shown_as_a_machine_that_checks(here: Path) -> None:
     assert digest_node(decode_node(found["code"], Code)) == found["digest"]
     found = godel("show", "--search-world", "--json").json
     assert (found["schema"], found["digest"]) == ("godel/search-world/1", digest_node(machine))
+
+
+@pytest.mark.parametrize(
+    "more", [("@", "--searcher"), ("@", "--search-world"), ("--searcher", "--search-world")]
+)
+def test_show_prints_one_thing(more: tuple[str, ...], here: Path) -> None:
+    done = godel("show", *more)
+    assert (done.code, done.out) == (2, "")
+    assert "an entry, the installed searcher, or the search world" in done.err
+
+
+def test_what_a_family_says_stands_below_where_the_terminal_is_too_narrow(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store.open(next(here.glob("**/*.db")), readonly=True) as store:
+        entries = [e for e in store.entries() if e.body.get("note")]
+    for width in (60, 80, 100):
+        monkeypatch.setattr("godel.cli.describe.room", lambda width=width: width)
+        monkeypatch.setattr("godel.cli.describe.shown_id", lambda name: name[:12])
+        for entry in entries:
+            first, *below = describe_entry(entry).splitlines()
+            note = str(entry.body["note"])
+            assert note in first or any(note in line for line in below)
+            assert len(first) <= width or note not in first
 
 
 def test_diff_shows_both_programs_and_is_empty_for_one(here: Path) -> None:

@@ -241,6 +241,14 @@ def test_unknown_names_are_shown_in_the_patch(here: Path) -> None:
     assert "help: did you mean pos?" in done.err
 
 
+def test_faults_of_a_patch_are_found_again_whatever_their_order_in_it(here: Path) -> None:
+    done = propose(here, "agent { policy { go = rigt } }")
+    assert done.code == 3
+    assert done.err.index("unknown action go") < done.err.index("unknown name rigt")
+    assert "the policy never assigns move" in done.out
+    assert godel("verify").code == 0
+
+
 @pytest.mark.parametrize(
     "patch, code",
     [

@@ -480,3 +480,16 @@ def test_theorem_about_a_searcher_lists_the_law_of_attempts_among_its_assumption
     by_task = {e["body"]["task"]: godel("proof", "show", e["id"]).out for e in accepted}
     law = "assuming: attempts come out by the declared law of outcome, gain and cost"
     assert law in by_task["searcher"] and law not in by_task["agent"]
+
+
+def test_default_searcher_is_a_legitimate_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    effort = "searcher { table EFFORT: array[6] of int = [2, 4, 8, 16, 32, 32] }"
+    Path("effort.godel").write_text(effort)
+    thermostat = str(ROOT / "examples/thermostat.godel")
+    done = godel("propose", thermostat, "effort.godel", "--json")
+    assert (done.code, done.json["verdict"]) == (0, "accepted")
+    assert "[2, 4, 8, 16, 32, 32]" in godel("show", "--searcher").out
+    assert godel("verify").code == 0

@@ -25,7 +25,7 @@ CAUSES = {
     "budget": "cut by --budget",
     "gap": "cut by --gap",
     "done": "the episode is done",
-    "departure": "cut by --strict: reality left the declared search world",
+    "departure": "cut by --strict at a departure from the declared search world",
     "circle": "cut: the searcher goes round in circles, and nothing is left to try",
 }
 
@@ -50,31 +50,43 @@ def describe_entry(entry: Entry, *, verbose: bool = False, taken: int = 0) -> st
     body = cast(Mapping[str, Any], entry.body)
     kind = entry.kind.value
     head = f"{entry.seq:>4} {styled(f'{kind:<9}', fg=COLOURS.get(kind, 'cyan'))}"
-    lines = [f"{head} {_fitted(_summary(entry, body), taken)}  {shown_id(entry.id)}"]
+    summary, remark = _fitted(_summary(entry, body), _remark(body), taken)
+    lines = [f"{head} {summary}  {shown_id(entry.id)}"]
     below_it = details(entry) if verbose else []
-    reason = _reason(entry, body)
-    said = [reason] if reason else []
+    said = [text for text in (remark, _reason(entry, body)) if text]
     said += [f"departure: {text}" for text in body.get("departures", ())]
     lines += [f"{'':{INDENT}}{line}" for line in said + below_it]
     return "\n".join(lines)
 
 
-def _fitted(summary: str, taken: int) -> str:
-    """A summary as a column; on a terminal that is too narrow for it, without the blanks between its parts."""
+def _fitted(summary: str, remark: str, taken: int) -> tuple[str, str]:
+    """A summary with a remark as a column, and what stands below it.
+
+    On a terminal that is too narrow for them that is the remark, and blanks between parts are left out.
+    """
     columns = room()
     width = SUMMARY_WIDTH
+    joined = f"{summary} {remark}" if remark else summary
     if columns is not None:
         width = max(0, min(width, columns - AROUND_SUMMARY - taken))
-        if len(summary) > width:
-            summary = re.sub("  +", "  ", summary)
-    return f"{summary:<{width}}"
+        if len(joined) > width:
+            joined, summary = (re.sub("  +", "  ", text).rstrip() for text in (joined, summary))
+        if len(joined) > width:
+            return f"{summary:<{width}}", remark
+    return f"{joined:<{width}}", ""
+
+
+def _remark(body: Mapping[str, Any]) -> str:
+    """What a family says of its rewrite, and of whose code it is a rewrite where that is not the agent's."""
+    if "note" not in body:
+        return ""
+    return f"the searcher: {body['note']}" if body["task"] == SEARCHER else str(body["note"])
 
 
 def _summary(entry: Entry, body: Mapping[str, Any]) -> str:
     match entry.kind:
         case Kind.ACCEPTED | Kind.HELD:
-            whose = "the searcher: " if body["task"] == SEARCHER else ""
-            return f"{body['family']:<12} {_gained(body['claim']):<33} {whose}{body['note']}"
+            return f"{body['family']:<12} {_gained(body['claim']):<33}"
         case Kind.APPLIED if body["claim"] is None:
             return f"{'apply':<12} nothing is held"
         case Kind.APPLIED:
@@ -83,9 +95,9 @@ def _summary(entry: Entry, body: Mapping[str, Any]) -> str:
             by = "" if margin is None else f", by {below(Fraction(margin))}"
             return f"{'apply':<12} gain {gain:>10}  {body['statement']}{by}"
         case Kind.REFUSED:
-            return f"{body['family']:<12} {refusal(body['claim']):<36} {body['note']}"
+            return f"{body['family']:<12} {refusal(body['claim']):<36}"
         case Kind.UNDECIDED | Kind.INVALID:
-            return f"{body['family']:<12} {body['note']}"
+            return f"{body['family']:<12}"
         case Kind.EMPTY if body["reason"] is not None:
             return f"{body['family']:<12} proposes nothing"
         case Kind.EMPTY:
@@ -95,7 +107,8 @@ def _summary(entry: Entry, body: Mapping[str, Any]) -> str:
         case Kind.GENESIS | Kind.REVISION:
             return f"{body['machine']}: program {shown_id(body['code'])}"
         case _:
-            return f"program {shown_id(body['code'])}" if "code" in body else ""
+            whose = "the searcher: " if body.get("task") == SEARCHER else ""
+            return f"{whose}program {shown_id(body['code'])}" if "code" in body else ""
 
 
 def _gained(claim: Mapping[str, Any]) -> str:

@@ -135,20 +135,25 @@ def _short(entry: Entry, taken: int) -> str:
 
 
 @click.command(epilog=ID_HELP)
-@click.argument("name", metavar="[ID]", default="@")
-@click.option("--searcher", is_flag=True, help="Print the searcher's program instead.")
+@click.argument("name", metavar="[ID]", required=False)
+@click.option("--searcher", is_flag=True, help="Print the installed searcher instead.")
 @click.option(
     "--search-world", is_flag=True, help="Print the declared search as a machine instead."
 )
 @json_option
 @click.pass_obj
-def show(context: Context, name: str, searcher: bool, search_world: bool, as_json: bool) -> None:
-    """Everything about one entry: claim, edits as a diff, evidence, costs."""
+def show(
+    context: Context, name: str | None, searcher: bool, search_world: bool, as_json: bool
+) -> None:
+    """Everything about one entry, `@` where none is named: claim, edits as a diff, evidence, costs."""
+    if (searcher and search_world) or (name is not None and (searcher or search_world)):
+        hint = "godel code ID prints the program of an entry"
+        raise usage("show prints an entry, the installed searcher, or the search world", hint)
     with open_book(context) as book:
         if searcher or search_world:
             _show_search(book, searcher, as_json)
             return
-        entry = book.find(name)
+        entry = book.find("@" if name is None else name)
         if as_json:
             print_json("entry", entry_json(entry))
             return

@@ -60,16 +60,18 @@ def suite(folder: str, count: int, seed: int, as_json: bool) -> None:
         print_json("suite", {"folder": folder, "machines": names})
     else:
         kinds = ", ".join(f"{sum(n.startswith(k) for n in names)} {k}" for k in KINDS)
-        say(f"wrote {count} machines to {folder}: {kinds}; now: godel learn {folder}")
+        say(
+            f"wrote {count} machine{'s' * (count != 1)} to {folder}: {kinds}; now: godel learn {folder}"
+        )
 
 
-def _empty_folder(folder: str) -> Path:
+def _empty_folder(folder: str, hint: str = "name a folder that is new") -> Path:
     """A folder that is made here, or holds nothing."""
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
         if any(path.iterdir()):
-            raise usage(f"{folder} is not empty", "name a folder that is new")
+            raise usage(f"{folder} is not empty", hint)
     except OSError as error:
         raise usage(f"cannot make {folder}: {error.strerror}") from None
     return path
@@ -156,9 +158,11 @@ def _adopted(store: Any, found: Calibration) -> str:
 
 def _rate_lines(found: Calibration) -> list[str]:
     """One line for each rate: what it rests on."""
-    lines = [
-        f"with probability {found.confidence} or more all these intervals hold ({found.records.ledgers} ledgers):"
-    ]
+    count = found.records.ledgers
+    ledgers = f"{count} ledger{'s' * (count != 1)}"
+    if not found.rates:
+        return [f"in {ledgers} no family of the agent was tried: nothing is estimated"]
+    lines = [f"with probability {found.confidence} or more all these intervals hold ({ledgers}):"]
     width = max((len(r.name) for r in found.rates), default=0)
     for rate in found.rates:
         record = rate.record
@@ -237,14 +241,14 @@ def learn_command(
     count = len(subjects) // 2 if apart is None else apart
     if not 0 < count < len(subjects):
         raise usage(
-            f"{len(subjects)} machines cannot be parted with {count} kept apart",
+            f"{len(subjects)} machine{'s' * (len(subjects) != 1)} cannot be parted with {count} kept apart",
             "godel suite FOLDER --count 80 makes a suite",
         )
     try:
         require_learnable(subjects)
     except NotLearned as error:
         raise usage(str(error)) from None
-    path = _empty_folder(output)
+    path = _empty_folder(output, "-o FOLDER names another")
     calibration_part, kept_apart = split(subjects, seed, count)
     try:
         with _Stages() as said, _leftovers(path):
@@ -411,6 +415,7 @@ def _say(found: Learned, output: str) -> None:
         say(line)
     if found.promise is None:
         say("under this world no rewrite of the searcher was proved; nothing is measured")
+        note("hint: more machines make the intervals narrower")
         return
     for entry in found.rewrites:
         gain = below(Fraction(cast(Any, entry.body)["claim"]["gain"]))

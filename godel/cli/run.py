@@ -737,5 +737,5 @@ class _Watch:
             self.status.stop()  # or the line would be printed into the one that moves
         say(describe_entry(entry))
         if self.status is not None and entry.kind.value != "ended":
-            self.status.update(f"{self.doing} … {entry.seq} entries")
+            self.status.update(f"{self.doing} … after entry {entry.seq}")
             self.status.start()

@@ -27,7 +27,8 @@ class Choice:
     @property
     def wanted(self) -> str:
         """What may stand here, in words."""
-        return "one of " + ", ".join(map(str, self.values))
+        *most, last = map(str, self.values)
+        return f"{', '.join(most)} or {last}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from dsl.scope import ScopeBuilder
 from dsl.types import Array, Bool, Int, Type, Value, cardinality, values, without_ranges
 from godel.families.patches import literal, written
 from godel.families.rule import identifiers, transform
+from godel.patch import merge_slots
 
 VALUES_MAX = 128
 """How many values a hole may have."""
@@ -161,7 +162,7 @@ def _read(text: str, program: Program, prefix: str) -> Sketch:
     given = parse_patch("agent {\n" + _as_items(text, prefix) + "\n}")
     declared = {i.name: i.type for i in given.slots if i.name.startswith(prefix)}  # type: ignore[union-attr]
     items = tuple(i for i in given.slots if not i.name.startswith(prefix))
-    code = _merged(program.code, items)
+    code = merge_slots(program.code, items)
     met = [n.name for n in s.walk(code) if isinstance(n, s.Name) and n.name.startswith(prefix)]
     names = list(dict.fromkeys(met))
     if not names:
@@ -220,14 +221,6 @@ def _as_items(text: str, prefix: str) -> str:
             parts[-1] = f"param {prefix}{match[1]}: {kind} = false "
             at = end
     return "".join([*parts, text[at:]])
-
-
-def _merged(code: s.Code, items: tuple[s.Slot, ...]) -> s.Code:
-    """The code with items in the place of those of the same name; new ones stand before the first policy."""
-    named = {slot.name: slot for slot in items}
-    slots = [named.pop(slot.name, slot) for slot in code.slots]
-    at = next((i for i, slot in enumerate(slots) if isinstance(slot, s.Policy)), len(slots))
-    return s.Code((*slots[:at], *named.values(), *slots[at:]))
 
 
 def _reads(tree: s.Node, prefix: str) -> bool:
