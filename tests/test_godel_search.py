@@ -493,3 +493,23 @@ def test_default_searcher_is_a_legitimate_target(
     assert (done.code, done.json["verdict"]) == (0, "accepted")
     assert "[2, 4, 8, 16, 32, 32]" in godel("show", "--searcher").out
     assert godel("verify").code == 0
+
+
+def test_graph_shows_the_lineage_of_the_searcher_below_that_of_the_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert godel("evolve", str(ROOT / "examples/self_rewrite.godel"), "--attempts", "4").code == 0
+    entries = [e for e in godel("log", "--json").json["entries"] if e["kind"] == "accepted"]
+    by_task = {t: [e for e in entries if e["body"]["task"] == t] for t in ("agent", "searcher")}
+    graph = godel("log", "--graph", "--json").json
+    assert [e["entry"] for e in graph["edges"]] == [e["id"] for e in by_task["agent"]]
+    assert [e["entry"] for e in graph["searcher"]["edges"]] == [
+        e["id"] for e in by_task["searcher"]
+    ]
+    assert graph["searcher"]["head"] == by_task["searcher"][-1]["body"]["result"]
+    lines = godel("log", "--graph").out.splitlines()
+    at = lines.index("the searcher:")
+    assert len(lines[:at]) == 1 + len(by_task["agent"])
+    assert len(lines[at + 1 :]) == 1 + len(by_task["searcher"])
+    assert lines[-1].startswith(f"@ {graph['searcher']['head']}")

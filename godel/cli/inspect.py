@@ -82,31 +82,54 @@ def _last(store: Any, wanted: int, everything: bool) -> list[Entry]:
 
 
 def _print_graph(book: Book, everything: bool, as_json: bool) -> None:
-    """Lineage of programs in the present chapter: one line a rewrite, below the one that made its parent."""
+    """Lineage of the agent's programs in the present chapter, and of the searcher's where it was rewritten."""
+    agent, searcher = (_lineage(book, task, everything) for task in (AGENT, SEARCHER))
+    if as_json:
+        data = {"searcher": _graph_json(book, SEARCHER, searcher)} if searcher.edges else {}
+        print_json("graph", {**_graph_json(book, AGENT, agent), **data})
+        return
+    _say_lineage(book, AGENT, agent)
+    if searcher.edges:
+        say("the searcher:")
+        _say_lineage(book, SEARCHER, searcher)
+
+
+def _lineage(book: Book, task: str, everything: bool) -> Any:
+    """Programs of a task, and the entries that lead from one to another."""
     import networkx as nx
 
     graph: Any = nx.DiGraph()
-    first, head = book.history.agent.first, book.history.head
-    graph.add_node(first)
+    graph.add_node(book.history.tasks[task].first)
     for entry in book.entries[book.history.chapter_seq + 1 :]:
         parent, result = entry.body.get("parent"), entry.body.get("result")
-        if result is None or result == parent or entry.body["task"] != AGENT:
+        if result is None or result == parent or entry.body["task"] != task:
             continue
         if entry.kind is Kind.APPLIED or not (everything or entry.kind in INSTALLED):
             continue
         known = graph.get_edge_data(parent, result)
         if known is None or known["entry"].kind not in INSTALLED:
             graph.add_edge(parent, result, entry=entry)
-    if as_json:
-        edges = [
-            {"parent": a, "result": b, "entry": entry.id, "kind": entry.kind.value}
-            for a, b, entry in graph.edges(data="entry")
-        ]
-        print_json("graph", {"first": first, "head": head, "edges": edges})
-        return
+    return graph
+
+
+def _graph_json(book: Book, task: str, graph: Any) -> dict[str, Any]:
+    lineage = book.history.tasks[task]
+    edges = [
+        {"parent": a, "result": b, "entry": entry.id, "kind": entry.kind.value}
+        for a, b, entry in graph.edges(data="entry")
+    ]
+    return {"first": lineage.first, "head": lineage.head, "edges": edges}
+
+
+def _say_lineage(book: Book, task: str, graph: Any) -> None:
+    """One line a rewrite, below the one that made its parent."""
+    import networkx as nx
+
+    first, head = book.history.tasks[task].first, book.history.tasks[task].head
     line = {first, head} | nx.ancestors(graph, head)
     front = f"{_mark(first, head)} {shown_id(first)} "
-    say(front + _short(book.entries[book.history.chapter_seq], len(front)))
+    opening = book.entries[book.history.chapter_seq]
+    say(front + (_short(opening, len(front)) if task == AGENT else "the chapter's first"))
     seen = {first}
     waiting = _branches(graph, first, line, 0)
     while waiting:
