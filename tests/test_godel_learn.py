@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from random import Random
 from typing import Any
 from xml.etree import ElementTree
 
@@ -15,6 +17,7 @@ import pytest
 from cli import godel, process
 from search_machines import machine
 
+from dsl.machine import Program
 from dsl.parser import parse_blocks, parse_machine
 from godel.cli.learn import _say
 from godel.evolve import SearchFile
@@ -32,6 +35,7 @@ from godel.learn import (
     split,
 )
 from godel.plot import plot_learned
+from godel.searching import Search
 from godel.store import Store
 from godel.suite import make_suite
 from godel.verify import verify
@@ -130,6 +134,62 @@ def test_rewrites_are_proved_and_the_promise_is_that_of_their_chain(
     gains = [Fraction(e.body["claim"]["gain"]) for e in found.rewrites]  # type: ignore[index, call-overload]
     assert found.promise.low == sum(gains) > 0
     assert found.promise.low <= found.promise.high
+
+
+def mean_cost(found: Learned, family: str, won: bool) -> Fraction:
+    """The mean of the calibrated cost: each value between the ends that were met counts once more than it was."""
+    counted: Counter[int] = Counter()
+    for record in found.calibration.records.by_family[family].values():
+        counted.update(record.costs[won])
+    if not counted:
+        return mean_cost(found, family, not won)
+    values = range(min(counted), max(counted) + 1)
+    total = counted.total() + len(values)
+    return sum((Fraction(v * (counted[v] + 1), total) for v in values), Fraction(0))
+
+
+def worth(found: Learned, program: Program, rates: dict[str, Fraction]) -> Fraction:
+    """What an episode of the small search is worth at these rates, worked out by hand for its world."""
+    families = ("invent", "patch", "self")
+
+    def after(step: int, fails: dict[str, int], memory: Any) -> Fraction:
+        if step == 5:
+            return Fraction(0)
+        reports = {f"fails_{f}": n for f, n in fails.items()}
+        decided = program.decide({**reports, "wins_invent": 0, "wins_patch": 0}, memory)
+        (action,) = decided.actions
+        paid = -Fraction(decided.ticks, 100)
+        if action in (0, 1):  # `stop` ends the episode, `apply` does nothing
+            return paid if action == 0 else paid + after(step + 1, fails, decided.memory)
+        family = families[action - 2]  # type: ignore[operator]
+        rest = after(step + 1, {**fails, family: 1}, decided.memory)
+        won = Fraction(0) if fails[family] else rates.get(family, Fraction(1, 2))
+        if family == "self":
+            return paid + (1 - won) * rest
+        gained = won * (40 - mean_cost(found, family, True))
+        return paid + gained + (1 - won) * (rest - mean_cost(found, family, False))
+
+    return after(0, dict.fromkeys(families, 0), program.memory_start)
+
+
+def test_promise_holds_at_every_rate_of_the_intervals(sure: tuple[Path, Learned]) -> None:
+    _, found = sure
+    assert found.promise is not None
+    declarations = parse_machine(next(small(1))[1]).declarations
+    chapter = Search(declarations, found.calibration.search).chapter
+    first, last = chapter.program(found.first), chapter.program(found.last)
+    gains = []
+    for k in range(200):
+        rng = Random(k)
+        rates = {}
+        for rate in found.calibration.rates:
+            assert rate.situation == (0, 0)
+            share = Fraction(rng.choice([0, 4, rng.randrange(5)]), 4)
+            rates[rate.family] = rate.low + share * (rate.high - rate.low)
+        gains.append(worth(found, last, rates) - worth(found, first, rates))
+    assert found.promise.low <= min(gains) and max(gains) <= found.promise.high
+    # the bounds are not far from what is true
+    assert min(gains) <= found.promise.low + 5
 
 
 def test_worth_and_ticks_of_a_run_are_those_of_its_ledger(sure: tuple[Path, Learned]) -> None:
