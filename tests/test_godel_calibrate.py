@@ -16,20 +16,15 @@ from search_machines import LAMPS, machine, run, session_of
 
 from dsl import syntax as s
 from dsl.parser import parse_blocks, parse_expression, parse_machine
-from godel.calibrate import (
-    GRID,
-    Calibration,
-    NoRecord,
-    _runs,
-    calibrate,
-    clopper_pearson,
-    read_records,
-)
 from godel.evolve import Limits
+from godel.learning.calibrate import Calibration, calibrate
+from godel.learning.calibrated import _runs
+from godel.learning.intervals import GRID, clopper_pearson
+from godel.learning.records import NoRecord, read_records
+from godel.learning.suite import KINDS, make_suite
 from godel.ledger import LedgerError
 from godel.searching import Search, Step
 from godel.store import Store
-from godel.suite import KINDS, make_suite
 
 DOUBT = Fraction(1, 20)
 

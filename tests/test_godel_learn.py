@@ -21,7 +21,7 @@ from dsl.machine import Program
 from dsl.parser import parse_blocks, parse_machine
 from godel.cli.learn import _say
 from godel.evolve import SearchFile
-from godel.learn import (
+from godel.learning.learn import (
     EPISODES_MAX,
     Learned,
     NotLearned,
@@ -34,10 +34,10 @@ from godel.learn import (
     require_learnable,
     split,
 )
-from godel.plot import plot_learned
+from godel.learning.plot import plot_learned
+from godel.learning.suite import make_suite
 from godel.searching import Search
 from godel.store import Store
-from godel.suite import make_suite
 from godel.verify import verify
 
 SMALL = """

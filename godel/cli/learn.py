@@ -28,8 +28,8 @@ from godel.cli.output import (
 from godel.cli.run import Rational, rlimit_option
 
 if TYPE_CHECKING:
-    from godel.calibrate import Calibration
-    from godel.learn import Learned, Run, Subject
+    from godel.learning.calibrate import Calibration
+    from godel.learning.learn import Learned, Run, Subject
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 confidence_option = click.option(
@@ -49,7 +49,7 @@ SUMMARY, TABLE, PLOT, SEARCH = "summary.json", "table.csv", "plot.svg", "search.
 @json_option
 def suite(folder: str, count: int, seed: int, as_json: bool) -> None:
     """Write a suite of small machines of several kinds into FOLDER, to learn a search on."""
-    from godel.suite import KINDS, make_suite
+    from godel.learning.suite import KINDS, make_suite
 
     path = _empty_folder(folder)
     names = []
@@ -109,7 +109,8 @@ def calibrate_command(
     """
     from contextlib import ExitStack
 
-    from godel.calibrate import NoRecord, calibrate, read_records
+    from godel.learning.calibrate import calibrate
+    from godel.learning.records import NoRecord, read_records
     from godel.store import Store
 
     if not 0 < confidence < 1:
@@ -233,7 +234,7 @@ def learn_command(
 
     Writes the ledgers, a table, a plot and the learned search to FOLDER.
     """
-    from godel.learn import NotLearned, learn, require_learnable, split
+    from godel.learning.learn import NotLearned, learn, require_learnable, split
 
     if not 0 < confidence < 1:
         raise usage(f"a confidence lies between 0 and 1, found {confidence}", "--confidence 19/20")
@@ -285,7 +286,7 @@ def _subjects(folder: str) -> list[Subject]:
     """The machines of a suite, which share their search."""
     from dsl.errors import DslError
     from godel.checking import check_totality
-    from godel.learn import Subject
+    from godel.learning.learn import Subject
 
     files = sorted(Path(folder).glob("*.godel"))
     if not files:
@@ -400,7 +401,7 @@ def _write(path: Path, found: Learned, summary: dict[str, Any]) -> None:
             values = [machine[when][w] for when in ("before", "after") for w in words]
             rows.writerow([machine["name"], *values])
     try:
-        from godel.plot import plot_learned
+        from godel.learning.plot import plot_learned
     except ModuleNotFoundError:
         note("note: no plot was drawn, since matplotlib is not installed")
         note("hint: pip install 'godel-machine[plot]'")

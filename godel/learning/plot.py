@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib.figure import Figure
 
-from godel.learn import Learned
+from godel.learning.learn import Learned
 
 BEFORE, AFTER = "#8a8f98", "#1f6fb4"
 

@@ -1,6 +1,6 @@
 """Suites: small machines of several kinds, made from a seed, to learn a search on.
 
-Every machine has the same search (`learn_search.godel`) and something in its agent that one family or another may better, or
+Every machine has the same search (`suite_search.godel`) and something in its agent that one family or another may better, or
 nothing at all. The same kind, number and seed give the same file, byte for byte.
 """
 
@@ -19,7 +19,7 @@ COUNT = 80
 
 def make_suite(count: int = COUNT, seed: int = 0) -> Iterator[tuple[str, str]]:
     """So many machines, each as its name and the text of its file; kinds take turns."""
-    search = files("godel").joinpath("learn_search.godel").read_text(encoding="utf-8")
+    search = files("godel.learning").joinpath("suite_search.godel").read_text(encoding="utf-8")
     kinds = list(KINDS.items())
     for number in range(count):
         kind, make = kinds[number % len(kinds)]

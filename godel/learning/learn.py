@@ -18,10 +18,11 @@ from typing import Any, cast
 
 from dsl import syntax as s
 from dsl.search import AGENT, SEARCHER, STOP, words_of
-from godel.calibrate import Calibration, NoRecord, calibrate, declarations_read, read_records
 from godel.evolve import Limits, SearchFile, Session, begin
 from godel.families.kinds import KINDS
 from godel.history import ATTEMPTS, WON, total_gain
+from godel.learning.calibrate import Calibration, calibrate
+from godel.learning.records import NoRecord, declarations_read, read_records
 from godel.ledger import Entry, Kind
 from godel.searching import Search, Situation, Step
 from godel.store import Store
