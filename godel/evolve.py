@@ -248,12 +248,11 @@ class Session:
         """The entry of a candidate that it took so many steps to think of."""
         gate = self.benches[task].gate
         old = self.history.load_code(self.history.tasks[task].base)
-        verdict = gate.judge(old, candidate.edits, rlimit=rlimit)
-        if isinstance(verdict, Invalid):
-            # faults come in the order of their places: those of the edits as they are stored, which have none
-            stored = decode_edits(encode_edits(candidate.edits))
-            verdict = gate.judge(old, stored, rlimit=rlimit)
-        kind, found, blobs = self._record(gate.chapter, old, candidate.edits, verdict)
+        # judged as they are stored: a place in a file may decide in which order faults come
+        stored = encode_edits(candidate.edits)
+        edits = decode_edits(stored)
+        verdict = gate.judge(old, edits, rlimit=rlimit)
+        kind, found, blobs = self._record(gate.chapter, old, edits, verdict)
         gain: Fraction | None = None
         if isinstance(verdict, Accepted):
             statement = verdict.theorem.statement
@@ -265,8 +264,8 @@ class Session:
         body = {
             **self._common(task, family, step, verdict.costs, steps, rlimit),
             "note": as_text(candidate.note),
-            "edits": encode_edits(candidate.edits),
-            "slots": edited_slots(candidate.edits),
+            "edits": stored,
+            "slots": edited_slots(edits),
             "outcome": outcome,
             **found,
         }

@@ -6,8 +6,10 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,12 +17,15 @@ from xml.etree import ElementTree
 
 import pytest
 from cli import godel, process
+from forging import mutant_of, places, put
 from search_machines import machine
 
+from dsl.codec import CodecError, canonical_json, decode_json
 from dsl.machine import Program
 from dsl.parser import parse_blocks, parse_machine
 from godel.cli.learn import _say
 from godel.evolve import SearchFile
+from godel.history import read_history
 from godel.learning.learn import (
     EPISODES_MAX,
     Learned,
@@ -39,6 +44,9 @@ from godel.learning.suite import make_suite
 from godel.searching import Search
 from godel.store import Store
 from godel.verify import verify
+from proofs.certificates import decode_certificate
+from proofs.kernel.check import IsBetter, check
+from proofs.kernel.theorem import CertificateError, Improvement
 
 SMALL = """
 search {
@@ -86,13 +94,15 @@ def subjects(count: int) -> list[Subject]:
     return [Subject(name, text, parse_machine(text)) for name, text in small(count)]
 
 
-def quiet(stage: str, number: int) -> None:
-    """Nobody listens."""
+@contextmanager
+def quiet(stage: str, number: int) -> Iterator[None]:
+    """Nobody watches."""
+    yield None
 
 
 def learned(folder: Path, machines: list[Subject], apart: int, confidence: Fraction) -> Learned:
     parts = split(machines, 0, apart)
-    return learn(*parts, folder, confidence=confidence, rlimit=50_000_000, jobs=1, said=quiet)
+    return learn(*parts, folder, confidence=confidence, rlimit=50_000_000, jobs=1, stage=quiet)
 
 
 @pytest.fixture(scope="module")
@@ -192,13 +202,51 @@ def test_promise_holds_at_every_rate_of_the_intervals(sure: tuple[Path, Learned]
     assert min(gains) <= found.promise.low + 5
 
 
+def true_gain(found: Learned, first: Program, last: Program) -> Fraction:
+    """The least that a rewrite gains in the corners of the intervals, by hand."""
+    rates = found.calibration.rates
+    gains = []
+    for ends in product(*((rate.low, rate.high) for rate in rates)):
+        at = {rate.family: end for rate, end in zip(rates, ends, strict=True)}
+        gains.append(worth(found, last, at) - worth(found, first, at))
+    return min(gains)
+
+
+def test_no_forged_certificate_of_a_learned_rewrite_claims_more_than_is_true(
+    sure: tuple[Path, Learned],
+) -> None:
+    folder, found = sure
+    declarations = parse_machine(next(small(1))[1]).declarations
+    chapter = Search(declarations, found.calibration.search).chapter
+    with Store.open(folder / "learning.db", readonly=True) as store:
+        history = read_history(store.entries(), store.blob)
+        bodies: list[Any] = [entry.body for entry in found.rewrites]
+        codes = [[history.load_code(b[key]) for key in ("parent", "result")] for b in bodies]
+        blobs = [store.blob(b["certificate"]) for b in bodies]
+    refused = 0
+    for (old, new), blob in zip(codes, blobs, strict=True):
+        first, last = chapter.program(old), chapter.program(new)
+        limit = true_gain(found, first, last)
+        for seed in range(150):
+            rng = Random(seed)
+            data = decode_json(blob)
+            where, value = rng.choice([p for p in places(data) if p[0]])
+            put(data, where, mutant_of(rng, value))
+            try:
+                certificate = decode_certificate(canonical_json(data), chapter.task, last, first)
+                theorem = check(IsBetter(chapter, old, new), certificate)
+            except (CodecError, CertificateError):
+                refused += 1
+                continue
+            statement = theorem.statement
+            assert isinstance(statement, Improvement) and statement.gain <= limit
+    assert refused > 100 * len(codes)
+
+
 def test_worth_and_ticks_of_a_run_are_those_of_its_ledger(sure: tuple[Path, Learned]) -> None:
     folder, found = sure
     price, unit = Fraction(1, 100), 100
-    for part, runs, searcher in (
-        ("before", found.before, found.first),
-        ("after", found.after, found.last),
-    ):
+    for part, runs in (("before", found.before), ("after", found.after)):
         for run in runs:
             with Store.open(folder / part / f"{run.name}.db", readonly=True) as store:
                 bodies: list[Any] = [e.body for e in store.entries()]
@@ -215,7 +263,6 @@ def test_worth_and_ticks_of_a_run_are_those_of_its_ledger(sure: tuple[Path, Lear
             assert 0 < (reward - price * charged) - run.worth <= price * 100 * (len(first) + 1)
             assert run.attempts == len(attempts)
             assert run.departures == sum(bool(b["departures"]) for b in first)
-            assert searcher is not None
 
 
 def run_of(text: str, folder: Path) -> Run:

@@ -17,6 +17,7 @@ from godel.cli.describe import (
     entry_json,
 )
 from godel.cli.ledgers import Book, open_book
+from godel.cli.options import json_option
 from godel.cli.output import (
     Context,
     Exit,
@@ -33,7 +34,6 @@ from godel.ledger import Entry, Kind
 if TYPE_CHECKING:
     from dsl.syntax import Code
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 ID_HELP = (
     "An ID is @, the installed program, @-, its parent, or the first 4 or more digits of an id "
     "that `godel log --all` prints."

@@ -12,29 +12,28 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from godel.cli.options import Confidence, json_option, rlimit_option
 from godel.cli.output import (
     FileFault,
     above,
     below,
-    is_terminal,
     load_machine,
     note,
     print_json,
+    progress_bar,
     say,
     shown_id,
     usage,
     write_text,
 )
-from godel.cli.run import Rational, rlimit_option
 
 if TYPE_CHECKING:
     from godel.learning.calibrate import Calibration
     from godel.learning.learn import Learned, Run, Subject
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 confidence_option = click.option(
     "--confidence",
-    type=Rational(),
+    type=Confidence(),
     default="19/20",
     show_default=True,
     help="The probability that all intervals together hold the true rates.",
@@ -113,8 +112,6 @@ def calibrate_command(
     from godel.learning.records import NoRecord, read_records
     from godel.store import Store
 
-    if not 0 < confidence < 1:
-        raise usage(f"a confidence lies between 0 and 1, found {confidence}", "--confidence 19/20")
     with ExitStack() as stack:
         stores = [stack.enter_context(Store.open(p, readonly=True)) for p in ledgers]
         try:
@@ -236,8 +233,6 @@ def learn_command(
     """
     from godel.learning.learn import NotLearned, learn, require_learnable, split
 
-    if not 0 < confidence < 1:
-        raise usage(f"a confidence lies between 0 and 1, found {confidence}", "--confidence 19/20")
     subjects = _subjects(folder)
     count = len(subjects) // 2 if apart is None else apart
     if not 0 < count < len(subjects):
@@ -245,14 +240,11 @@ def learn_command(
             f"{len(subjects)} machine{'s' * (len(subjects) != 1)} cannot be parted with {count} kept apart",
             "godel suite FOLDER --count 80 makes a suite",
         )
-    try:
-        require_learnable(subjects)
-    except NotLearned as error:
-        raise usage(str(error)) from None
-    path = _empty_folder(output, "-o FOLDER names another")
     calibration_part, kept_apart = split(subjects, seed, count)
     try:
-        with _Stages() as said, _leftovers(path):
+        require_learnable(subjects)
+        path = _empty_folder(output, "-o FOLDER names another")
+        with _leftovers(path):
             found = learn(
                 calibration_part,
                 kept_apart,
@@ -260,7 +252,7 @@ def learn_command(
                 confidence=confidence,
                 rlimit=rlimit,
                 jobs=jobs,
-                said=said,
+                stage=progress_bar,
             )
     except NotLearned as error:
         raise usage(str(error)) from None
@@ -298,46 +290,12 @@ def _subjects(folder: str) -> list[Subject]:
             check_totality(machine)
         except DslError as error:
             raise FileFault(str(file), text, error) from None
-        if machine.search is None:
-            raise usage(f"{file} has no search of its own", "a suite shares one that it learns")
         found.append(Subject(machine.declarations.name, text, machine))
     names = [m.name for m in found]
     for name in names:
         if names.count(name) > 1:
             raise usage(f"two machines in {folder} are called {name}")
     return found
-
-
-class _Stages:
-    """Shows on a terminal which stage is at work, and how far it is."""
-
-    def __init__(self) -> None:
-        self.progress: Any = None
-        self.task: Any = None
-
-    def __enter__(self) -> _Stages:
-        if is_terminal():
-            from rich.console import Console
-            from rich.progress import Progress
-
-            self.progress = Progress(console=Console(stderr=True), transient=True)
-            self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.progress is not None:
-            self.progress.stop()
-
-    def __call__(self, stage: str, number: int) -> None:
-        """A stage of so many runs begins; or, with no name, so many of its runs are over."""
-        if self.progress is None:
-            return
-        if stage:
-            if self.task is not None:
-                self.progress.remove_task(self.task)
-            self.task = self.progress.add_task(stage, total=number)
-        else:
-            self.progress.update(self.task, completed=number)
 
 
 # --- what was learned ----------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import click
 from dsl.search import SEARCHER
 from godel.cli.inspect import ID_HELP
 from godel.cli.ledgers import Book, open_book
+from godel.cli.options import json_option
 from godel.cli.output import (
     Context,
     Exit,
@@ -30,7 +31,6 @@ from godel.ledger import Entry, Kind, LedgerError
 if TYPE_CHECKING:
     from godel.prooffile import ProofFile
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 require_option = click.option(
     "--require",
     "requirement",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from godel.cli.describe import describe_entry, entry_json, plain
+from godel.cli.options import RLIMIT, Rational, json_option, rlimit_option
 from godel.cli.output import (
     Context,
     Exit,
@@ -43,37 +43,8 @@ if TYPE_CHECKING:
     from godel.ledger import Entry
     from proofs.kernel.chapter import Chapter
 
-RLIMIT = 50_000_000
 OUTCOMES = {"accepted": 0, "refused": 10, "undecided": 20, "invalid": 3}
 
-
-_RATIONAL = re.compile(r"\d{1,99}(/\d{1,99}|(\.\d{1,99})?([eE][+-]?\d{1,3})?)")
-
-
-class Rational(click.ParamType[Fraction]):
-    """An exact number that is not negative: `1/100`, `0.01`, `1e-5`, `3`."""
-
-    name = "rational"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Fraction:
-        """Read the number."""
-        try:
-            if _RATIONAL.fullmatch(value):
-                return Fraction(value)
-        except ZeroDivisionError:
-            pass
-        self.fail(f"{value!r} is no rational such as 1/100", param, ctx)
-
-
-rlimit_option = click.option(
-    "--rlimit",
-    type=click.IntRange(1),
-    default=RLIMIT,
-    show_default=True,
-    help="Z3's resource limit for each premise.",
-)
 jobs_option = click.option(
     "-j",
     "--jobs",
@@ -82,7 +53,6 @@ jobs_option = click.option(
     show_default=True,
     help="Premises that Z3 works on at once.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 at_option = click.option(
     "--at", metavar="ID", help="Take the program of a ledger entry instead of FILE's."
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from godel.cli.options import json_option
 from godel.cli.output import (
     Exit,
     FileFault,
@@ -21,8 +22,6 @@ from godel.cli.output import (
     usage,
     write_text,
 )
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 TEMPLATE = """# {name}: walk to the right end of a corridor; what a step brings is declared, how to walk is code.
 machine {name}

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from dsl import syntax as s
 from dsl.search import AGENT, SEARCHER, STOP, words_of
 from godel.evolve import Limits, SearchFile, Session, begin
 from godel.families.kinds import KINDS
-from godel.history import ATTEMPTS, WON, total_gain
+from godel.history import ATTEMPTS, total_gain
 from godel.learning.calibrate import Calibration, calibrate
 from godel.learning.records import NoRecord, declarations_read, read_records
 from godel.ledger import Entry, Kind
@@ -38,6 +38,12 @@ ATTEMPTS_MAX = 200
 
 
 UNSEEN = "the reward of the search reads what is not reported, so that nothing can be measured"
+
+
+Done: TypeAlias = Callable[[int], None] | None
+"""Told how much of a stage is done; None where nobody asks."""
+Stage: TypeAlias = Callable[[str, int], AbstractContextManager[Done]]
+"""Opens a stage by its name and how much there is to do."""
 
 
 class NotLearned(Exception):
@@ -119,7 +125,7 @@ def require_learnable(subjects: Sequence[Subject]) -> None:
     for subject in subjects:
         machine = subject.machine
         if machine.search is None or machine.searcher is None:
-            raise NotLearned("the machines of a suite have a search of their own")
+            raise NotLearned(f"{subject.name} has no search of its own")
         read = declarations_read(machine.declarations, machine.search, machine.searcher)
         shared = machine.search, machine.searcher, read
         first = first or shared
@@ -146,34 +152,31 @@ def learn(
     confidence: Fraction,
     rlimit: int,
     jobs: int,
-    said: Callable[[str, int], None],
+    stage: Stage,
 ) -> Learned:
-    """All of it, with a ledger of every run under `folder`. `said` hears which stage begins, and how many runs it has.
-
-    Raises NotLearned.
-    """
+    """All of it, with a ledger of every run under `folder`. Raises NotLearned."""
     require_learnable([*calibration_part, *apart])
     first = calibration_part[0].machine
     assert first.search is not None and first.searcher is not None
     own = SearchFile(first.search, first.searcher, True)
     with _workers(jobs) as each:
-        said("calibrating", len(calibration_part))
-        _run_all(each, calibration_part, own, folder / "calibration", rlimit, said, episodes=1)
+        with stage("calibrating", len(calibration_part)) as done:
+            _run_all(each, calibration_part, own, folder / "calibration", rlimit, done, episodes=1)
         with _opened(folder / "calibration", calibration_part) as stores:
             calibration = _calibrate(stores, [*calibration_part, *apart], confidence)
-        said("learning", 1)
         adopted = SearchFile(calibration.search, own.searcher, True)
-        last, rewrites, promise = _rewrite(
-            calibration_part[0], adopted, folder / "learning.db", rlimit
-        )
+        with stage("learning", ATTEMPTS_MAX) as done:
+            last, rewrites, promise = _rewrite(
+                calibration_part[0], adopted, folder / "learning.db", rlimit, done
+            )
         before: list[Run] = []
         after: list[Run] = []
         if rewrites:
-            said("measuring the first searcher", len(apart))
-            before = _run_all(each, apart, adopted, folder / "before", rlimit, said)
-            said("measuring the learned searcher", len(apart))
+            with stage("measuring the first searcher", len(apart)) as done:
+                before = _run_all(each, apart, adopted, folder / "before", rlimit, done)
             learned = SearchFile(calibration.search, last, True)
-            after = _run_all(each, apart, learned, folder / "after", rlimit, said)
+            with stage("measuring the learned searcher", len(apart)) as done:
+                after = _run_all(each, apart, learned, folder / "after", rlimit, done)
     names = tuple(m.name for m in calibration_part)
     return Learned(
         calibration, names, own.searcher, last, rewrites, promise, tuple(before), tuple(after)
@@ -232,7 +235,7 @@ def _run_all(
     search: SearchFile,
     folder: Path,
     rlimit: int,
-    said: Callable[[str, int], None],
+    done: Done,
     *,
     episodes: int = EPISODES_MAX,
 ) -> list[Run]:
@@ -241,7 +244,8 @@ def _run_all(
     found: list[Run] = []
     for run in each(_run, jobs):
         found.append(run)
-        said("", len(found))
+        if done is not None:
+            done(len(found))
     return found
 
 
@@ -326,13 +330,12 @@ class _Meter:
 
     def _step(self, entry: Entry) -> None:
         body = cast(Any, entry.body)
-        outcome = "accepted" if entry.kind in WON else str(body.get("outcome", "none"))
         costs = body.get("costs") or {"rlimit": 0, "family_steps": 0, "kernel_steps": 0}
         ticks = self.history.search.ticks(
             costs["rlimit"], costs["family_steps"], costs["kernel_steps"]
         )
         self.attempts += entry.kind in ATTEMPTS
-        step = Step(body["try"], outcome, body["gain"], body["cost"])
+        step = Step(body["try"], body.get("outcome", "none"), body["gain"], body["cost"])
         self._charge(step, self.history.situation, ticks)
 
     def _charge(self, step: Step, after: Situation, ticks: Fraction) -> None:
@@ -351,30 +354,30 @@ class _Meter:
 
 
 def _rewrite(
-    subject: Subject, search: SearchFile, path: Path, rlimit: int
+    subject: Subject, search: SearchFile, path: Path, rlimit: int, done: Done
 ) -> tuple[s.Code, tuple[Entry, ...], Promise | None]:
     """Let a machine run until it finds nothing more, its searcher among what it rewrites: the last searcher, the
     accepted rewrites that lead to it, and what they promise."""
+    made = 0
+
+    def watch(entry: Entry) -> None:
+        nonlocal made
+        made += entry.kind in ATTEMPTS
+        if done is not None:
+            done(made)
+
     with Store.open(path, create=True) as store:
         session = _begin(store, subject, search, rlimit)
-        left = ATTEMPTS_MAX
         for _ in range(EPISODES_MAX):
-            before, installed = session.history.last, _heads(session)
-            ended = session.evolve(Limits(attempts=left), lambda entry: None)
-            assert before is not None
-            left -= ended.seq - before.seq - 1
-            over = ended.body["cause"] not in GOES_ON or _heads(session) == installed
-            if over or left <= 0:
+            installed = _heads(session)
+            ended = session.evolve(Limits(attempts=ATTEMPTS_MAX - made), watch)
+            if ended.body["cause"] not in GOES_ON or _heads(session) == installed:
                 break
         rewrites = tuple(session.history.tasks[SEARCHER].links)
         last = session.installed(SEARCHER)
         if not rewrites:
             return last, (), None
-        return (
-            last,
-            rewrites,
-            _promise(session, search.searcher, last, rewrites),
-        )
+        return last, rewrites, _promise(session, search.searcher, last, rewrites)
 
 
 def _heads(session: Session) -> list[str]:
