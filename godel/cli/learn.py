@@ -161,12 +161,13 @@ def _rate_lines(found: Calibration) -> list[str]:
     if not found.rates:
         return [f"in {ledgers} no family of the agent was tried: nothing is estimated"]
     lines = [f"with probability {found.confidence} or more all these intervals hold ({ledgers}):"]
-    width = max((len(r.name) for r in found.rates), default=0)
+    width = max(len(r.name) for r in found.rates)
     for rate in found.rates:
         record = rate.record
-        what = f"{record.wins} of {record.count}" if record.count else "never tried"
         skipped = f", {record.skipped} more left out" if record.skipped else ""
-        lines.append(f"  {rate.name:<{width}}  {rate.low}..{rate.high}  {what}{skipped}")
+        lines.append(
+            f"  {rate.name:<{width}}  {rate.low}..{rate.high}  {record.wins} of {record.count}{skipped}"
+        )
     return lines
 
 
